@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# The command-line floor of the programs.
+$(eval $(call archive,cli,cli))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+$(eval $(call archive,wal,engine/wal))
