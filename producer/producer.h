@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * producer.h - publish events into a ring: claim, write the slots, publish.
+ *
+ *	uint64_t first;
+ *	sluice_producer_claim(&producer, 1, SLUICE_WAIT_FOREVER, &first);
+ *	memcpy(sluice_producer_slot(&producer, first), &event, sizeof(event));
+ *	sluice_producer_publish(&producer, first);
+ *
+ * Thread role: one handle per thread; a single-producer ring has one live handle at a time, in any
+ * process (its lock byte sees to that). Events of a handle are published in claim order.
+ *
+ * Single producer: no atomic read-modify-write on the path. A claim checks private words and one
+ * read-mostly shared one, a publish is one release store. A producer that dies between the two
+ * leaves nothing visible: its successor takes the slots over (tombstones on stamped rings).
+ */
+#ifndef SLUICE_PRODUCER_PRODUCER_H
+#define SLUICE_PRODUCER_PRODUCER_H
+
+#include <errno.h>
+
+#include "shm/participant.h"
+#include "shm/ring.h"
+#include "shm/wait.h"
+
+struct sluice_producer_options {
+	const char *name; /* NULL: "producer" */
+	uint32_t wait;	  /* enum sluice_wait_strategy, for a full ring */
+	uint32_t reserved;
+};
+
+struct sluice_producer {
+	struct sluice_ring ring;
+	uint64_t next;	     /* next sequence to claim */
+	uint64_t published;  /* next sequence to publish */
+	uint64_t gate;	     /* cached least gating position: may be old, never too high */
+	uint64_t membership; /* control.membership at the time of `gate` */
+	uint64_t claim_floor; /* claim word left by a dead predecessor: never goes back */
+	uint64_t buried;      /* tombstones written for it */
+	struct sluice_participant *self;
+	uint32_t index;
+	uint32_t wait;
+	bool fenced; /* this process or a sleeper cannot use the barrier */
+	bool barrier;
+};
+
+/*
+ * Joins as a producer. -EBUSY: the ring takes one producer and it lives. -EPIPE: the ring is
+ * closed. Cold path.
+ */
+SLUICE_API int sluice_producer_open(struct sluice_producer *ret_producer,
+				    struct sluice_segment *segment,
+				    const struct sluice_producer_options *options,
+				    struct sluice_diag *diag);
+
+/*
+ * For a consumer that finds a claimed slot unpublished for long: if the ring's producer is dead,
+ * turns its holes on a stamped ring into tombstones. Number of tombstones, -EBUSY while a producer
+ * lives (then only waiting helps), -errno.
+ */
+SLUICE_API int sluice_producer_recover(struct sluice_segment *segment);
+
+/* Leaves. Claimed and unpublished slots are given up. The ring stays open for others. */
+SLUICE_API void sluice_producer_close(struct sluice_producer *producer);
+
+/* The slow halves of a claim, internal to try_claim: look at the gating positions again ... */
+SLUICE_API int sluice_producer_refresh(struct sluice_producer *producer, uint64_t n);
+/* ... and once more after the claim word, because somebody joined; a failure takes it back. */
+SLUICE_API int sluice_producer_recheck(struct sluice_producer *producer, uint64_t n);
+
+/*
+ * Claims n consecutive slots without blocking: 0 and the first sequence; -EAGAIN not enough space
+ * (own unpublished slots count as taken); -EINVAL n is 0 or more than the ring holds; -EPIPE
+ * closed; -EBADMSG a consumer's position is impossible (shared memory was damaged).
+ *
+ * The claim word comes before the look at `membership`: a consumer that joins behind the newest
+ * event sees the one, or is seen by the other (participant.c).
+ */
+static inline int sluice_producer_try_claim(struct sluice_producer *producer, uint64_t n,
+					    uint64_t *ret_first)
+{
+	struct sluice_control *control = producer->ring.control;
+	const uint64_t first = producer->next;
+	int rc;
+
+	if (sluice_unlikely(n - 1 >= producer->ring.slot_count))
+		return -EINVAL;
+	if (sluice_unlikely(first + n - producer->gate > producer->ring.slot_count)) {
+		rc = sluice_producer_refresh(producer, n);
+		if (rc)
+			return rc;
+	}
+	/* relaxed: the fence below orders it before the slots, a joiner's barrier before its look */
+	atomic_store_explicit(&control->claim,
+			      sluice_likely(first + n > producer->claim_floor) ?
+				      first + n : producer->claim_floor,
+			      memory_order_relaxed);
+	/* sync: claim:dekker -> place:claim; the barrier is the joiner's, the compiler is ours */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (sluice_unlikely(producer->fenced))
+		/* sync: claim:dekker -> place:claim; only where the barrier is not to be had */
+		atomic_thread_fence(memory_order_seq_cst);
+	/* relaxed: read-mostly; see above */
+	if (sluice_unlikely(atomic_load_explicit(&control->membership, memory_order_relaxed) !=
+			    producer->membership)) {
+		rc = sluice_producer_recheck(producer, n);
+		if (rc)
+			return rc;
+	}
+	producer->next = first + n;
+	if (producer->ring.stamped)
+		for (uint64_t s = first; s != first + n; s++)
+			/* relaxed: the fence below orders it before the payload */
+			atomic_store_explicit(sluice_ring_stamp(&producer->ring, s),
+					      SLUICE_STAMP_WRITING | s, memory_order_relaxed);
+	/* sync: claim:word -> copy:claim, claim:word -> copy:stamp; before any write of the slot */
+	atomic_thread_fence(memory_order_release);
+	*ret_first = first;
+	return 0;
+}
+
+/*
+ * The same, waiting for space by the handle's strategy. -ETIMEDOUT after timeout_ns; -EPIPE when
+ * the ring is closed meanwhile.
+ */
+SLUICE_API int sluice_producer_claim(struct sluice_producer *producer, uint64_t n,
+				     uint64_t timeout_ns, uint64_t *ret_first);
+
+/* The claimed slot's event bytes: payload_bytes long, the caller's until published. */
+static inline void *sluice_producer_slot(const struct sluice_producer *producer, uint64_t sequence)
+{
+	return sluice_ring_payload(&producer->ring, sequence);
+}
+
+static inline void sluice_producer_wake(struct sluice_producer *producer)
+{
+	struct sluice_control *control = producer->ring.control;
+
+	if (sluice_unlikely(producer->fenced))
+		/* sync: publish:fence -> sleep_begin:bit; only where the barrier is not to be had */
+		atomic_thread_fence(memory_order_seq_cst);
+	/* relaxed: the sleeper's barrier orders it after the publishing store (wait.h) */
+	if (sluice_unlikely(atomic_load_explicit(&control->consumer_sleepers,
+						 memory_order_relaxed)))
+		sluice_wake(producer->ring.segment, &control->consumer_sleepers);
+}
+
+/* Publishes lo..hi, both included. Ranges are published in claim order, each sequence once. */
+static inline void sluice_producer_publish_range(struct sluice_producer *producer, uint64_t lo,
+						 uint64_t hi)
+{
+	sluice_assert_hot(lo == producer->published);
+	sluice_assert_hot(hi - lo < producer->next - lo);
+	producer->published = hi + 1;
+	if (producer->ring.stamped) {
+		for (uint64_t s = lo; s != hi + 1; s++)
+			/* sync: publish:stamp -> ring:stamp; event before its stamp */
+			atomic_store_explicit(sluice_ring_stamp(&producer->ring, s), s + 1,
+					      memory_order_release);
+	} else {
+		/* sync: publish:cursor -> ring:cursor; events before the cursor */
+		atomic_store_explicit(&producer->ring.control->cursor, hi + 1,
+				      memory_order_release);
+	}
+	sluice_producer_wake(producer);
+}
+
+static inline void sluice_producer_publish(struct sluice_producer *producer, uint64_t sequence)
+{
+	sluice_producer_publish_range(producer, sequence, sequence);
+}
+
+/* Slots that a claim would get now; looks at the consumers. Never negative, no side effect. */
+SLUICE_API uint64_t sluice_producer_remaining(struct sluice_producer *producer);
+
+static inline bool sluice_producer_has_capacity(struct sluice_producer *producer, uint64_t n)
+{
+	return sluice_producer_remaining(producer) >= n;
+}
+
+/*
+ * Everything published so far has been consumed by all gating consumers. For drains.
+ */
+SLUICE_API bool sluice_producer_drained(struct sluice_producer *producer);
+
+/* Sleeps until a consumer releases something or the timeout is over. */
+SLUICE_API void sluice_producer_await_drain(struct sluice_producer *producer, uint64_t timeout_ns);
+
+/* Adds to the participant's statistics; the owner, at most once per batch. */
+SLUICE_API void sluice_producer_count(struct sluice_producer *producer, uint64_t events);
+
+#endif
