@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_files.c - open, lock, size, read, durable write and sync of a log's files.
+ *
+ * The log's owner thread. Files are opened O_DIRECT|O_DSYNC; where the filesystem refuses O_DIRECT
+ * they are buffered, still O_DSYNC, and io.text says so. Locks are flock: they stay with the open
+ * file as long as a dead predecessor's writes are in flight, which a POSIX lock would not. A crash
+ * leaves nothing behind but the files.
+ */
+#include "engine/wal/wal_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "shm/clock.h"
+
+#define LOCK_RETRY_NS 10000000u
+#define INTERRUPTS_MAX 1000
+
+static struct sluice_wal_files *files_of(struct sluice_wal_io *io)
+{
+	return (struct sluice_wal_files *)io;
+}
+
+void sluice_wal_file_name(uint32_t file, char name[SLUICE_WAL_FILE_NAME_BYTES])
+{
+	if (file == SLUICE_WAL_FILE_SUPER)
+		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, "super");
+	else if (file == SLUICE_WAL_FILE_DIR)
+		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, ".");
+	else
+		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, "wal-%02u", file % SLUICE_WAL_SEGMENTS);
+}
+
+int sluice_wal_files_init(struct sluice_wal_files *files, const char *dir, struct sluice_diag *diag)
+{
+	int n = snprintf(files->dir, sizeof(files->dir), "%s", dir);
+
+	files->dir_fd = -1;
+	for (uint32_t i = 0; i < SLUICE_WAL_FILES; i++)
+		files->fd[i] = -1;
+	if (n < 0 || (size_t)n >= sizeof(files->dir))
+		return sluice_diag_set(diag, ENAMETOOLONG, "the log directory's name is too long");
+	return 0;
+}
+
+void sluice_wal_files_release(struct sluice_wal_files *files)
+{
+	for (uint32_t i = 0; i < SLUICE_WAL_FILES; i++)
+		if (files->fd[i] >= 0)
+			close(files->fd[i]);
+	if (files->dir_fd >= 0)
+		close(files->dir_fd);
+}
+
+static int open_fd(struct sluice_wal_files *files, const char *name, int flags)
+{
+	int fd = openat(files->dir_fd, name, flags | O_DIRECT);
+
+	if (fd >= 0 || errno != EINVAL)
+		return fd < 0 ? -errno : fd;
+	fd = openat(files->dir_fd, name, flags);
+	if (fd < 0)
+		return -errno;
+	if (!strstr(files->io.text, "O_DIRECT"))
+		snprintf(files->io.text + strlen(files->io.text),
+			 sizeof(files->io.text) - strlen(files->io.text),
+			 "; buffered: the filesystem refuses O_DIRECT");
+	return fd;
+}
+
+static int open_failed(const struct sluice_wal_files *files, uint32_t file, int error,
+		       struct sluice_diag *diag)
+{
+	char name[SLUICE_WAL_FILE_NAME_BYTES];
+
+	sluice_wal_file_name(file, name);
+	if (error == ENOENT && file == SLUICE_WAL_FILE_SUPER) {
+		sluice_diag_set(diag, ENOENT, "there is no log in %s", files->dir);
+		sluice_diag_hint(diag, "sluice-engine --wal %s --format ...", files->dir);
+		return -ENOENT;
+	}
+	if (error == ENOENT || error == ELOOP)
+		return sluice_diag_set(diag, EBADMSG,
+				       "%s/%s is missing or not a regular file: the log is damaged",
+				       files->dir, name);
+	return sluice_diag_set(diag, error, "cannot open %s/%s: %s", files->dir, name,
+			       strerror(error));
+}
+
+static int open_one(struct sluice_wal_files *files, uint32_t file, int flags,
+		    struct sluice_diag *diag)
+{
+	char name[SLUICE_WAL_FILE_NAME_BYTES];
+	struct stat st;
+	int fd;
+
+	sluice_wal_file_name(file, name);
+	fd = open_fd(files, name, flags);
+	if (fd < 0)
+		return open_failed(files, file, -fd, diag);
+	files->fd[file] = fd;
+	if (fstat(fd, &st))
+		return open_failed(files, file, errno, diag);
+	if (!S_ISREG(st.st_mode))
+		return open_failed(files, file, ELOOP, diag);
+	/* What the durability of every write rests on: ask the kernel, do not assume. */
+	if ((flags & O_DSYNC) && (fcntl(fd, F_GETFL) & O_DSYNC) != O_DSYNC)
+		return open_failed(files, file, EOPNOTSUPP, diag);
+	return 0;
+}
+
+int sluice_wal_files_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
+			  struct sluice_diag *diag)
+{
+	struct sluice_wal_files *files = files_of(io);
+	/* O_NONBLOCK: a FIFO in a segment's place must not hang a reader. io_uring would obey. */
+	int flags = O_CLOEXEC | O_NOFOLLOW |
+		    (mode == SLUICE_WAL_IO_WRITE ? O_RDWR | O_DSYNC : O_RDONLY | O_NONBLOCK);
+	int ret;
+
+	files->dir_fd = open(files->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (files->dir_fd < 0)
+		return open_failed(files, SLUICE_WAL_FILE_SUPER, errno, diag);
+	ret = open_one(files, SLUICE_WAL_FILE_SUPER, flags, diag);
+	for (uint32_t i = 0; !ret && i < SLUICE_WAL_SEGMENTS; i++)
+		ret = open_one(files, i, flags, diag);
+	return ret;
+}
+
+static int lock_one(struct sluice_wal_files *files, uint32_t file, uint64_t deadline_ns)
+{
+	for (;;) {
+		struct timespec pause = {0, LOCK_RETRY_NS};
+
+		if (!flock(files->fd[file], LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (sluice_clock_ns() >= deadline_ns)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int sluice_wal_files_lock(struct sluice_wal_io *io, uint64_t wait_ns, struct sluice_diag *diag)
+{
+	struct sluice_wal_files *files = files_of(io);
+	uint64_t deadline_ns = sluice_clock_ns() + wait_ns;
+	uint32_t file = SLUICE_WAL_FILES;
+	int ret = 0;
+
+	while (!ret && file > 0)
+		ret = lock_one(files, --file, deadline_ns); /* the superblock first */
+	if (ret == -EBUSY) {
+		sluice_diag_set(diag, EBUSY,
+				"another engine has the log in %s (waited %llu ms for its locks)",
+				files->dir, (unsigned long long)(wait_ns / 1000000));
+		sluice_diag_hint(diag, "fuser -v %s/super", files->dir);
+	} else if (ret) {
+		sluice_diag_set(diag, -ret, "cannot lock the log in %s: %s", files->dir,
+				strerror(-ret));
+	}
+	return ret;
+}
+
+int sluice_wal_files_size(struct sluice_wal_io *io, uint32_t file, uint64_t *ret_bytes)
+{
+	struct stat st;
+
+	if (fstat(files_of(io)->fd[file], &st))
+		return -errno;
+	*ret_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+int sluice_wal_files_read(struct sluice_wal_io *io, uint32_t file, uint64_t offset, void *data,
+			  size_t bytes)
+{
+	unsigned char *to = data;
+	int interrupts = 0;
+
+	while (bytes > 0) {
+		ssize_t n = pread(files_of(io)->fd[file], to, bytes, (off_t)offset);
+
+		if (n < 0 && errno == EINTR && interrupts++ < INTERRUPTS_MAX)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		to += n;
+		offset += (uint64_t)n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int sluice_wal_files_write(struct sluice_wal_io *io, uint32_t file, uint64_t offset,
+			   const void *data, size_t bytes)
+{
+	struct iovec part = {(void *)(uintptr_t)data, bytes};
+	int interrupts = 0;
+	ssize_t n;
+
+	do
+		n = pwritev2(files_of(io)->fd[file], &part, 1, (off_t)offset, RWF_DSYNC);
+	while (n < 0 && errno == EINTR && interrupts++ < INTERRUPTS_MAX);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == bytes ? 0 : -EIO;
+}
+
+int sluice_wal_files_sync(struct sluice_wal_io *io, uint32_t file)
+{
+	struct sluice_wal_files *files = files_of(io);
+
+	return fsync(file == SLUICE_WAL_FILE_DIR ? files->dir_fd : files->fd[file]) ? -errno : 0;
+}
+
+uint64_t sluice_wal_files_monotonic_ns(struct sluice_wal_io *io)
+{
+	(void)io;
+	return sluice_clock_ns();
+}
+
+uint64_t sluice_wal_files_realtime_ns(struct sluice_wal_io *io)
+{
+	(void)io;
+	return sluice_clock_realtime_ns();
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_format.c - checksums, the link between blocks, and the one decision what a valid block is.
+ *
+ * Pure. The writer composes a header from the same chain state that recovery and the reader check
+ * it against, and all three advance the chain with the same function: what one writes the others
+ * accept, and nothing else. Every input of a check is a private copy of bytes from a disk and may
+ * be anything; a failed check names itself, the expected and the found value.
+ */
+#include "engine/wal/wal_format.h"
+
+#include <string.h>
+
+#include "shm/crc32c.h"
+
+#define BLOCK_TYPES (SLUICE_WAL_DATA | SLUICE_WAL_OPEN | SLUICE_WAL_SEAL | SLUICE_WAL_CLOSE)
+
+#define CRC_HOLE_START offsetof(struct sluice_wal_block_header, header_crc)
+#define CRC_HOLE_END offsetof(struct sluice_wal_block_header, payload_crc)
+
+SLUICE_STATIC_ASSERT(CRC_HOLE_START == 8 && CRC_HOLE_END == 12,
+		     "docs/wal-format.md gives these bytes");
+SLUICE_STATIC_ASSERT(SLUICE_WAL_RECORDS_MAX *SLUICE_WAL_RECORD_BYTES +
+				     sizeof(struct sluice_wal_block_header) <=
+			     SLUICE_WAL_BLOCK_BYTES_MAX,
+		     "the largest block holds RECORDS_MAX records");
+SLUICE_STATIC_ASSERT(SLUICE_WAL_SEGMENT_BYTES_MIN >= SLUICE_WAL_BLOCK_BYTES_MAX,
+		     "a segment holds at least one block");
+
+uint32_t sluice_wal_header_checksum(const struct sluice_wal_block_header *header)
+{
+	const unsigned char *bytes = (const unsigned char *)header;
+	uint32_t crc = sluice_crc32c(0, bytes, CRC_HOLE_START);
+
+	return sluice_crc32c(crc, bytes + CRC_HOLE_END, sizeof(*header) - CRC_HOLE_END);
+}
+
+uint32_t sluice_wal_super_checksum(const struct sluice_wal_super *super)
+{
+	return sluice_crc32c(0, super, offsetof(struct sluice_wal_super, super_crc));
+}
+
+/*
+ * Both checksums and the epoch through a 64-bit finalizer. header_crc covers prev_link, so that the
+ * link depends on every block before; the mix keeps it apart from any CRC of the same bytes.
+ */
+uint64_t sluice_wal_link(const struct sluice_wal_block_header *header)
+{
+	uint64_t x = (uint64_t)header->header_crc << 32 | header->payload_crc;
+
+	x ^= header->epoch * 0x9e3779b97f4a7c15ull;
+	x ^= x >> 30;
+	x *= 0xbf58476d1ce4e5b9ull;
+	x ^= x >> 27;
+	x *= 0x94d049bb133111ebull;
+	return x ^ x >> 31;
+}
+
+uint32_t sluice_wal_block_bytes(uint32_t n_cmds)
+{
+	uint32_t bytes = (uint32_t)sizeof(struct sluice_wal_block_header) +
+			 n_cmds * SLUICE_WAL_RECORD_BYTES;
+
+	sluice_assert_hot(n_cmds <= SLUICE_WAL_RECORDS_MAX);
+	return (bytes + SLUICE_WAL_ALIGN - 1) & ~(SLUICE_WAL_ALIGN - 1);
+}
+
+static bool fault(struct sluice_wal_fault *ret_fault, const char *what, uint64_t expected,
+		  uint64_t found)
+{
+	*ret_fault = (struct sluice_wal_fault){what, expected, found};
+	return false;
+}
+
+/* For checks that read as a list: each line is one numbered condition of docs/wal-format.md. */
+#define check_equal(what, want, have)                                                              \
+	do {                                                                                       \
+		if ((uint64_t)(want) != (uint64_t)(have))                                          \
+			return fault(ret_fault, what, (uint64_t)(want), (uint64_t)(have));         \
+	} while (0)
+#define check_at_most(what, limit, have)                                                           \
+	do {                                                                                       \
+		if ((uint64_t)(have) > (uint64_t)(limit))                                          \
+			return fault(ret_fault, what, (uint64_t)(limit), (uint64_t)(have));        \
+	} while (0)
+
+bool sluice_wal_header_intact(const struct sluice_wal_block_header *header, uint64_t room,
+			      struct sluice_wal_fault *ret_fault)
+{
+	uint32_t type = header->flags & BLOCK_TYPES;
+
+	check_equal("magic", SLUICE_WAL_BLOCK_MAGIC, header->magic);
+	check_equal("header_crc", sluice_wal_header_checksum(header), header->header_crc);
+	check_equal("version", SLUICE_WAL_VERSION, header->version);
+	check_equal("unknown flags", 0, header->flags & ~(BLOCK_TYPES | SLUICE_WAL_ROLL));
+	check_equal("block types", 1, __builtin_popcount(type));
+	check_at_most("n_cmds", type == SLUICE_WAL_DATA ? SLUICE_WAL_RECORDS_MAX : 0,
+		      header->n_cmds);
+	check_equal("commands in a DATA block", type == SLUICE_WAL_DATA, header->n_cmds > 0);
+	check_equal("payload_bytes", header->n_cmds * SLUICE_WAL_RECORD_BYTES,
+		    header->payload_bytes);
+	check_at_most("block bytes", room, sluice_wal_block_bytes(header->n_cmds));
+	return true;
+}
+
+bool sluice_wal_payload_intact(const struct sluice_wal_block_header *header,
+			       struct sluice_wal_fault *ret_fault)
+{
+	uint32_t bytes = sluice_wal_block_bytes(header->n_cmds) - (uint32_t)sizeof(*header);
+
+	check_equal("payload_crc", sluice_crc32c(0, header + 1, bytes), header->payload_crc);
+	return true;
+}
+
+void sluice_wal_chain_init(struct sluice_wal_chain *chain, const struct sluice_wal_super *super)
+{
+	*chain = (struct sluice_wal_chain){
+		.segment_bytes = super->segment_bytes,
+		.segment_end = super->start_segment_no + SLUICE_WAL_SEGMENTS,
+		.segment_no = super->start_segment_no,
+		.offset = super->start_offset,
+		.block_seq = super->start_block_seq,
+		.prev_link = super->start_prev_link,
+		.cmd_seq = super->start_cmd_seq,
+	};
+	memcpy(chain->log_uuid, super->log_uuid, sizeof(chain->log_uuid));
+}
+
+bool sluice_wal_chain_at_end(const struct sluice_wal_chain *chain)
+{
+	return chain->segment_no == chain->segment_end;
+}
+
+uint64_t sluice_wal_chain_room(const struct sluice_wal_chain *chain)
+{
+	return chain->segment_bytes - chain->offset;
+}
+
+/*
+ * An epoch begins with OPEN and only with OPEN, and after CLOSE comes nothing else. A log that
+ * starts in the middle has no predecessor to compare its first block with.
+ */
+static bool epoch_follows(const struct sluice_wal_chain *chain,
+			  const struct sluice_wal_block_header *header,
+			  struct sluice_wal_fault *ret_fault)
+{
+	bool opens = header->flags & SLUICE_WAL_OPEN;
+
+	if (!chain->flags && chain->block_seq > 0)
+		return true;
+	if (!chain->flags)
+		check_equal("OPEN as the first block", true, opens);
+	if (opens && header->epoch <= chain->epoch)
+		return fault(ret_fault, "epoch of an OPEN block", chain->epoch + 1ull,
+			     header->epoch);
+	if (!opens)
+		check_equal("epoch", chain->epoch, header->epoch);
+	if (!opens)
+		check_equal("OPEN missing after CLOSE", 0, chain->flags & SLUICE_WAL_CLOSE);
+	return true;
+}
+
+bool sluice_wal_chain_follows(const struct sluice_wal_chain *chain,
+			      const struct sluice_wal_block_header *header,
+			      struct sluice_wal_fault *ret_fault)
+{
+	uint64_t bytes = sluice_wal_block_bytes(header->n_cmds);
+	bool fills = bytes == sluice_wal_chain_room(chain);
+
+	check_equal("log_uuid", 0, memcmp(chain->log_uuid, header->log_uuid, 16) != 0);
+	check_equal("block_seq", chain->block_seq, header->block_seq);
+	check_equal("segment_no", chain->segment_no, header->segment_no);
+	check_equal("prev_link", chain->prev_link, header->prev_link);
+	if (!epoch_follows(chain, header, ret_fault))
+		return false;
+	check_equal("first_cmd_seq", chain->cmd_seq, header->first_cmd_seq);
+	check_at_most("durable_seq", chain->block_seq, header->durable_seq);
+	check_at_most("durable_seq of the block before", header->durable_seq, chain->durable_seq);
+	check_at_most("blocks in flight", SLUICE_WAL_WINDOW_MAX - 1,
+		      chain->block_seq - header->durable_seq);
+	check_equal("ROLL", fills, !!(header->flags & SLUICE_WAL_ROLL));
+	return true;
+}
+
+void sluice_wal_chain_advance(struct sluice_wal_chain *chain,
+			      const struct sluice_wal_block_header *header)
+{
+	chain->offset += sluice_wal_block_bytes(header->n_cmds);
+	sluice_assert(chain->offset <= chain->segment_bytes);
+	if (chain->offset == chain->segment_bytes) {
+		chain->segment_no++;
+		chain->offset = 0;
+	}
+	chain->block_seq++;
+	chain->prev_link = sluice_wal_link(header);
+	chain->cmd_seq += header->n_cmds;
+	chain->durable_seq = header->durable_seq;
+	chain->epoch = header->epoch;
+	chain->flags = header->flags;
+}
+
+bool sluice_wal_super_valid(const struct sluice_wal_super *super,
+			    struct sluice_wal_fault *ret_fault)
+{
+	check_equal("magic", SLUICE_WAL_SUPER_MAGIC, super->magic);
+	check_equal("super_crc", sluice_wal_super_checksum(super), super->super_crc);
+	check_equal("version", SLUICE_WAL_VERSION, super->version);
+	check_equal("segments", SLUICE_WAL_SEGMENTS, super->segments);
+	check_at_most("segment_bytes", SLUICE_WAL_SEGMENT_BYTES_MAX, super->segment_bytes);
+	check_at_most("least segment_bytes", super->segment_bytes, SLUICE_WAL_SEGMENT_BYTES_MIN);
+	check_equal("segment_bytes beyond a whole MiB", 0,
+		    super->segment_bytes % SLUICE_WAL_SEGMENT_BYTES_MIN);
+	check_at_most("start_segment_no", UINT32_MAX - SLUICE_WAL_SEGMENTS,
+		      super->start_segment_no);
+	check_at_most("start_offset", super->segment_bytes - SLUICE_WAL_ALIGN, super->start_offset);
+	check_equal("start_offset in a 4 KiB page", 0, super->start_offset % SLUICE_WAL_ALIGN);
+	return true;
+}

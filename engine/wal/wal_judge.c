@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_judge.c - torn or damaged: what the bytes after the valid prefix prove about block k, the
+ * first that is not valid.
+ *
+ * A torn tail is what a crash leaves: at most WINDOW_MAX blocks were in flight, none of which was
+ * known durable when another of them was composed. Everything else that can be found there means
+ * that a block was lost which had been acknowledged, or that bytes were moved:
+ *
+ *   a block that was composed when k was durable (durable_seq > k)
+ *   a block too far beyond k to have been in flight together with it
+ *   a block of a newer epoch than the prefix: its OPEN followed a durable k
+ *   a block of the prefix's own epoch in a place that is not its own
+ *   the superblock's mark of a clean end at or beyond k
+ *
+ * Blocks of older epochs are remains of tails that were cut; they prove nothing about k unless they
+ * witness it. Reads only; the caller's thread.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/wal/wal_files.h"
+#include "engine/wal/wal_scan.h"
+
+#define SECTOR_BYTES 512
+
+struct place {
+	uint64_t segment_no;
+	uint64_t offset;
+};
+
+struct judgement {
+	struct sluice_wal_scan *scan;
+	const struct sluice_wal_chain *chain;
+	struct sluice_wal_report *report;
+	uint32_t seen; /* bit i: block k + i of the prefix's epoch was found */
+};
+
+__attribute__((format(printf, 3, 4))) static bool
+damaged(struct judgement *j, const struct sluice_wal_block_header *witness, const char *format, ...)
+{
+	struct sluice_wal_report *report = j->report;
+	va_list args;
+	int used = snprintf(
+		report->text, sizeof(report->text),
+		"%s offset %llu: block %llu is not valid (%s: expected 0x%llx, found 0x%llx), ",
+		report->file, (unsigned long long)report->offset,
+		(unsigned long long)report->block_seq, j->scan->fault.what,
+		(unsigned long long)j->scan->fault.expected,
+		(unsigned long long)j->scan->fault.found);
+
+	va_start(args, format);
+	vsnprintf(report->text + used, sizeof(report->text) - (size_t)used, format, args);
+	va_end(args);
+	report->verdict = SLUICE_WAL_DAMAGED;
+	report->witness_block_seq = witness ? witness->block_seq : 0;
+	return true;
+}
+
+static void torn(struct judgement *j, const char *why)
+{
+	struct sluice_wal_report *report = j->report;
+
+	report->verdict = SLUICE_WAL_TORN;
+	snprintf(report->text, sizeof(report->text),
+		 "%s offset %llu: block %llu is incomplete (%s; %s: expected 0x%llx, found 0x%llx) "
+		 "and nothing shows that it was ever acknowledged",
+		 report->file, (unsigned long long)report->offset,
+		 (unsigned long long)report->block_seq, why, j->scan->fault.what,
+		 (unsigned long long)j->scan->fault.expected,
+		 (unsigned long long)j->scan->fault.found);
+}
+
+static bool ours(const struct judgement *j, const struct sluice_wal_block_header *header)
+{
+	return !memcmp(header->log_uuid, j->chain->log_uuid, sizeof(header->log_uuid));
+}
+
+/* An intact block of this log, not block k in its place. True if it proves damage. */
+static bool judge_stray(struct judgement *j, const struct sluice_wal_block_header *stray,
+			struct place at)
+{
+	const struct sluice_wal_chain *chain = j->chain;
+	uint64_t k = chain->block_seq;
+	uint64_t ahead = stray->block_seq - k;
+	unsigned long long seq = stray->block_seq, offset = at.offset;
+	unsigned int file = (unsigned int)(at.segment_no % SLUICE_WAL_SEGMENTS);
+	bool here = at.segment_no == chain->segment_no && at.offset == chain->offset;
+	bool beyond = stray->block_seq >= k;
+
+	if (stray->segment_no % SLUICE_WAL_SEGMENTS != file || stray->segment_no > at.segment_no)
+		return damaged(j, stray,
+			       "and block %llu at wal-%02u offset %llu belongs into segment %u",
+			       seq, file, offset, stray->segment_no);
+	if (beyond && stray->durable_seq > k)
+		return damaged(
+			j, stray,
+			"but block %llu at wal-%02u offset %llu was written when it was durable",
+			seq, file, offset);
+	if (beyond && ahead >= SLUICE_WAL_WINDOW_MAX)
+		return damaged(j, stray,
+			       "but block %llu at wal-%02u offset %llu is too far ahead to have "
+			       "been in flight with it",
+			       seq, file, offset);
+	if (stray->epoch > chain->epoch)
+		return damaged(j, stray,
+			       "but block %llu at wal-%02u offset %llu is of epoch %u, later than "
+			       "the last valid block's %u",
+			       seq, file, offset, stray->epoch, chain->epoch);
+	if (stray->epoch < chain->epoch)
+		return false;
+	if (!beyond || ahead == 0 || here || (j->seen & 1u << ahead))
+		return damaged(j, stray,
+			       "and block %llu of the same epoch is at wal-%02u offset %llu, which "
+			       "is not its place",
+			       seq, file, offset);
+	j->seen |= 1u << ahead;
+	return false;
+}
+
+/* Every 4 KiB place of the live range from k's on. 1: damage proved, 0: none, or -errno. */
+static int search(struct judgement *j)
+{
+	const struct sluice_wal_chain *chain = j->chain;
+	struct place at = {chain->segment_no, chain->offset};
+	struct sluice_wal_fault unused;
+	int error = 0;
+
+	while (at.segment_no < chain->segment_end) {
+		uint64_t room = chain->segment_bytes - at.offset;
+		uint64_t step = SLUICE_WAL_ALIGN;
+		const struct sluice_wal_block_header *header = sluice_wal_scan_load(
+			j->scan, at.segment_no, at.offset, SLUICE_WAL_ALIGN, &error);
+
+		if (header && sluice_wal_header_intact(header, room, &unused) && ours(j, header)) {
+			uint64_t bytes = sluice_wal_block_bytes(header->n_cmds);
+
+			header = sluice_wal_scan_load(j->scan, at.segment_no, at.offset, bytes,
+						      &error);
+			if (header && sluice_wal_header_intact(header, bytes, &unused) &&
+			    ours(j, header) && sluice_wal_payload_intact(header, &unused)) {
+				if (judge_stray(j, header, at))
+					return 1;
+				step = sluice_wal_block_bytes(header->n_cmds);
+			}
+		}
+		if (!header)
+			return error;
+		at.offset += step;
+		if (at.offset == chain->segment_bytes)
+			at = (struct place){at.segment_no + 1, 0};
+	}
+	return 0;
+}
+
+static bool all_zero(const unsigned char *bytes, size_t n)
+{
+	return n == 0 || (bytes[0] == 0 && !memcmp(bytes, bytes + 1, n - 1));
+}
+
+/* What lies in k's own place: 1 if it proves damage; may find the tail torn. */
+static int judge_place(struct judgement *j)
+{
+	const struct sluice_wal_chain *chain = j->chain;
+	struct sluice_wal_fault unused;
+	const struct sluice_wal_block_header *header;
+	const unsigned char *bytes;
+	int error = 0;
+
+	header = sluice_wal_scan_load(j->scan, chain->segment_no, chain->offset, SLUICE_WAL_ALIGN,
+				      &error);
+	if (!header)
+		return error;
+	bytes = (const unsigned char *)header;
+	if (sluice_wal_header_intact(header, sluice_wal_chain_room(chain), &unused)) {
+		if (!ours(j, header))
+			return damaged(j, NULL, "and a block of another log is in its place");
+		if (sluice_wal_chain_follows(chain, header, &unused))
+			torn(j, "its payload did not arrive whole");
+		else if (header->epoch >= chain->epoch)
+			return damaged(j, header, "and block %llu of epoch %u is in its place",
+				       (unsigned long long)header->block_seq, header->epoch);
+	} else if (header->magic == SLUICE_WAL_BLOCK_MAGIC || ours(j, header)) {
+		torn(j, "its header is not intact");
+	} else if (all_zero(bytes, SECTOR_BYTES) && !all_zero(bytes, SLUICE_WAL_ALIGN)) {
+		torn(j, "its first sector did not arrive");
+	}
+	return 0;
+}
+
+static void describe_end(const struct sluice_wal_scan *scan, struct sluice_wal_report *report)
+{
+	const struct sluice_wal_chain *chain = &scan->chain;
+
+	*report = (struct sluice_wal_report){
+		.verdict = SLUICE_WAL_INTACT,
+		.segment_no = (uint32_t)chain->segment_no,
+		.block_seq = chain->block_seq,
+		.offset = chain->offset,
+		.blocks = scan->blocks,
+		.commands = chain->cmd_seq - scan->super->start_cmd_seq,
+	};
+	sluice_wal_file_name((uint32_t)(chain->segment_no % SLUICE_WAL_SEGMENTS), report->file);
+	snprintf(report->text, sizeof(report->text),
+		 "%s offset %llu: the log ends before block %llu, at a block's boundary",
+		 report->file, (unsigned long long)chain->offset,
+		 (unsigned long long)chain->block_seq);
+}
+
+int sluice_wal_scan_judge(struct sluice_wal_scan *scan, struct sluice_wal_report *ret_report)
+{
+	struct sluice_wal_report report;
+	struct judgement j = {.scan = scan, .chain = &scan->chain, .report = &report};
+	uint64_t close_seq = scan->super->close_block_seq;
+	int ret = 0;
+
+	describe_end(scan, &report);
+	if (!sluice_wal_chain_at_end(&scan->chain)) {
+		ret = judge_place(&j);
+		if (ret == 0)
+			ret = search(&j);
+	} else {
+		scan->fault = (struct sluice_wal_fault){"segment", scan->chain.segment_end - 1,
+							scan->chain.segment_no};
+	}
+	if (ret < 0)
+		return ret;
+	if (ret == 0 && close_seq != 0 && close_seq >= scan->chain.block_seq)
+		damaged(&j, NULL,
+			"but the superblock says that the log was closed after block %llu",
+			(unsigned long long)close_seq);
+	else if (ret == 0 && j.seen && report.verdict == SLUICE_WAL_INTACT)
+		torn(&j, "later ones of the same epoch arrived before it");
+	*ret_report = report;
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_super.h - choosing and writing the superblock. The log's owner thread, or a reader.
+ */
+#ifndef SLUICE_ENGINE_WAL_WAL_SUPER_H
+#define SLUICE_ENGINE_WAL_WAL_SUPER_H
+
+#include "engine/wal/wal_io.h"
+
+/* Makes `super` the successor of `parent` and computes its checksum. */
+void sluice_wal_super_seal(struct sluice_wal_super *super, const struct sluice_wal_super *parent);
+
+/* Places one copy into a zeroed 4 KiB page. */
+void sluice_wal_super_page(const struct sluice_wal_super *super, void *page);
+
+/*
+ * The newest valid copy. `area` is room for all copies, aligned. -EBADMSG: none is valid, or two
+ * contradict each other. -EPROTO: of another version or of other matching rules.
+ */
+int sluice_wal_super_load(struct sluice_wal_io *io, void *area, struct sluice_wal_super *ret_super,
+			  struct sluice_diag *diag);
+
+/* Every file has the size that the superblock says. -EBADMSG. */
+int sluice_wal_super_check_sizes(struct sluice_wal_io *io, const struct sluice_wal_super *super,
+				 struct sluice_diag *diag);
+
+/* Writes the successor of *super with this epoch and mark, durable, and replaces *super. */
+int sluice_wal_super_write(struct sluice_wal_io *io, void *page, uint32_t epoch,
+			   uint64_t close_block_seq, struct sluice_wal_super *super);
+
+#endif

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wal_writer.c - composes blocks, keeps the window, advances durable over the contiguous prefix.
+ *
+ * The owner thread only; nothing here blocks but wait and drain. Invariants: next - durable <=
+ * window; a submitted block's bytes never change; durable moves only past blocks whose every
+ * predecessor is durable; after the first error nothing moves and nothing is submitted. A crash
+ * leaves at most `window` blocks torn or out of order behind the durable ones, and recovery cuts
+ * them.
+ *
+ * Completions: all bytes - done. Fewer bytes, or an interruption - the whole block again, a bounded
+ * number of times: rewriting identical bytes in one place is safe. Anything else - halt: after an
+ * error the kernel may have dropped the data and report success to the next sync.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/wal/wal_files.h"
+#include "engine/wal/wal_internal.h"
+#include "shm/crc32c.h"
+
+#define SHORTS_MAX 3
+#define AGAINS_MAX 100
+#define DRAIN_STEP_NS 1000000000ull
+#define DRAIN_STEPS_AFTER_ERROR 5
+
+SLUICE_STATIC_ASSERT((SLUICE_WAL_WINDOW_MAX & (SLUICE_WAL_WINDOW_MAX - 1)) == 0,
+		     "a block's buffer is found by masking");
+
+int sluice_wal_halt(struct sluice_wal *wal, int error, const char *format, ...)
+{
+	va_list args;
+	int used;
+
+	sluice_assert(error < 0);
+	if (wal->error)
+		return wal->error;
+	va_start(args, format);
+	used = vsnprintf(wal->error_text, sizeof(wal->error_text), format, args);
+	va_end(args);
+	if (used >= 0 && (size_t)used < sizeof(wal->error_text))
+		snprintf(wal->error_text + used, sizeof(wal->error_text) - (size_t)used,
+			 ": %s; the log is halted", strerror(-error));
+	wal->error = error;
+	return error;
+}
+
+static uint32_t slot_index(uint64_t block_seq)
+{
+	return (uint32_t)(block_seq % SLUICE_WAL_WINDOW_MAX);
+}
+
+static struct sluice_wal_block_header *block_of(struct sluice_wal *wal, uint64_t block_seq)
+{
+	unsigned char *block = wal->buffers +
+			       (size_t)slot_index(block_seq) * SLUICE_WAL_BLOCK_BYTES_MAX;
+
+	return (struct sluice_wal_block_header *)(void *)block;
+}
+
+static struct sluice_command *records_of(struct sluice_wal_block_header *block)
+{
+	return (struct sluice_command *)(void *)(block + 1);
+}
+
+static bool window_open(const struct sluice_wal *wal)
+{
+	return wal->chain.block_seq - wal->durable_seq < wal->window;
+}
+
+/* Header, padding and checksums around the n records that are in the buffer already. */
+static uint32_t compose(struct sluice_wal *wal, struct sluice_wal_block_header *block,
+			uint16_t type)
+{
+	const struct sluice_wal_chain *chain = &wal->chain;
+	const struct sluice_wal_pending *pending = &wal->pending;
+	uint32_t bytes = sluice_wal_block_bytes(pending->n);
+	uint32_t used = (uint32_t)sizeof(*block) + pending->n * SLUICE_WAL_RECORD_BYTES;
+	bool fills = bytes == sluice_wal_chain_room(chain);
+
+	memset((unsigned char *)block + used, 0, bytes - used);
+	*block = (struct sluice_wal_block_header){
+		.magic = SLUICE_WAL_BLOCK_MAGIC,
+		.version = SLUICE_WAL_VERSION,
+		.flags = (uint16_t)(type | (fills ? SLUICE_WAL_ROLL : 0)),
+		.block_seq = chain->block_seq,
+		.epoch = wal->super.epoch,
+		.segment_no = (uint32_t)chain->segment_no,
+		.prev_link = chain->prev_link,
+		.durable_seq = wal->durable_seq,
+		.first_cmd_seq = chain->cmd_seq,
+		.n_cmds = pending->n,
+		.payload_bytes = pending->n * SLUICE_WAL_RECORD_BYTES,
+		.ring_seq_first = pending->ring_seq,
+		.input_time_ns = wal->io->ops->realtime_ns(wal->io),
+		.state_hash = pending->state_hash,
+		.report_first = pending->report_first,
+	};
+	memcpy(block->log_uuid, chain->log_uuid, sizeof(block->log_uuid));
+	memcpy(block->ring_uuid, wal->ring_uuid, sizeof(block->ring_uuid));
+	block->payload_crc = sluice_crc32c(0, block + 1, bytes - sizeof(*block));
+	block->header_crc = sluice_wal_header_checksum(block);
+	return bytes;
+}
+
+static int hand_over(struct sluice_wal *wal, const struct sluice_wal_slot *slot)
+{
+	int ret = wal->io->ops->submit(wal->io, &slot->write);
+
+	if (ret)
+		return sluice_wal_halt(wal, ret,
+				       "wal-%02u offset %llu: block %llu cannot be submitted",
+				       slot->write.file, (unsigned long long)slot->write.offset,
+				       (unsigned long long)slot->write.tag);
+	wal->outstanding++;
+	return 0;
+}
+
+static int submit_block(struct sluice_wal *wal, uint16_t type)
+{
+	struct sluice_wal_chain *chain = &wal->chain;
+	struct sluice_wal_block_header *block = block_of(wal, chain->block_seq);
+	struct sluice_wal_slot *slot = &wal->slots[slot_index(chain->block_seq)];
+	struct sluice_wal_fault fault;
+	uint32_t bytes = compose(wal, block, type);
+
+	sluice_assert(window_open(wal));
+	/* The check that recovery will make: what it would refuse must never be written. */
+	sluice_assert(sluice_wal_header_intact(block, sluice_wal_chain_room(chain), &fault));
+	sluice_assert(sluice_wal_chain_follows(chain, block, &fault));
+	*slot = (struct sluice_wal_slot){
+		.write =
+			{
+				.tag = chain->block_seq,
+				.offset = chain->offset,
+				.data = block,
+				.bytes = bytes,
+				.file = (uint16_t)(chain->segment_no % SLUICE_WAL_SEGMENTS),
+				.buffer = (uint16_t)slot_index(chain->block_seq),
+			},
+		.submit_ns = wal->io->ops->monotonic_ns(wal->io),
+		.cmd_end = chain->cmd_seq + wal->pending.n,
+		.n_cmds = wal->pending.n,
+	};
+	wal->ring_seq_next = wal->pending.ring_seq + wal->pending.n;
+	wal->stats.blocks++;
+	wal->stats.bytes += bytes;
+	wal->stats.commands += wal->pending.n;
+	wal->pending = (struct sluice_wal_pending){.open = false};
+	sluice_wal_chain_advance(chain, block);
+	return hand_over(wal, slot);
+}
+
+int sluice_wal_submit_control(struct sluice_wal *wal, uint16_t type, uint64_t state_hash,
+			      uint64_t report_first)
+{
+	sluice_assert(wal->pending.n == 0);
+	sluice_assert(!sluice_wal_chain_at_end(&wal->chain));
+	if (wal->error)
+		return wal->error;
+	wal->pending = (struct sluice_wal_pending){
+		.ring_seq = wal->ring_seq_next,
+		.state_hash = state_hash,
+		.report_first = report_first,
+	};
+	return submit_block(wal, type);
+}
+
+int sluice_wal_submit(struct sluice_wal *wal)
+{
+	if (wal->error)
+		return wal->error;
+	return wal->pending.n > 0 ? submit_block(wal, SLUICE_WAL_DATA) : 0;
+}
+
+int sluice_wal_seal(struct sluice_wal *wal)
+{
+	if (wal->error)
+		return wal->error;
+	sluice_assert(wal->started);
+	if (wal->pending.n > 0 || wal->durable_seq != wal->chain.block_seq ||
+	    !(wal->chain.flags & SLUICE_WAL_DATA) || sluice_wal_chain_at_end(&wal->chain))
+		return 0;
+	return sluice_wal_submit_control(wal, SLUICE_WAL_SEAL, 0, 0);
+}
+
+struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t ring_seq,
+					  uint64_t state_hash, uint64_t report_first,
+					  uint32_t *ret_n)
+{
+	struct sluice_wal_pending *pending = &wal->pending;
+	uint64_t room;
+
+	if (wal->error)
+		return NULL;
+	sluice_assert(wal->started);
+	if (pending->open && pending->n == pending->capacity && sluice_wal_submit(wal))
+		return NULL;
+	if (pending->n == 0) {
+		if (sluice_wal_chain_at_end(&wal->chain) || !window_open(wal))
+			return NULL;
+		room = sluice_wal_chain_room(&wal->chain);
+		if (room > SLUICE_WAL_BLOCK_BYTES_MAX)
+			room = SLUICE_WAL_BLOCK_BYTES_MAX;
+		room -= sizeof(struct sluice_wal_block_header);
+		*pending = (struct sluice_wal_pending){
+			.open = true,
+			.capacity = (uint32_t)(room / SLUICE_WAL_RECORD_BYTES),
+			.ring_seq = ring_seq,
+			.state_hash = state_hash,
+			.report_first = report_first,
+		};
+	}
+	*ret_n = pending->capacity - pending->n;
+	return records_of(block_of(wal, wal->chain.block_seq)) + pending->n;
+}
+
+void sluice_wal_append(struct sluice_wal *wal, uint32_t n)
+{
+	struct sluice_wal_pending *pending = &wal->pending;
+
+	sluice_assert(pending->open && n <= pending->capacity - pending->n);
+	pending->n += n;
+}
+
+/* Whole block again, a bounded number of times for each cause. */
+static int again(struct sluice_wal *wal, struct sluice_wal_slot *slot, int64_t result)
+{
+	bool is_short = result > 0 && result < slot->write.bytes;
+	bool interrupted = result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+
+	if ((is_short && slot->shorts++ < SHORTS_MAX) ||
+	    (interrupted && slot->agains++ < AGAINS_MAX)) {
+		wal->stats.resubmits++;
+		return hand_over(wal, slot);
+	}
+	return sluice_wal_halt(wal, result < 0 ? (int)result : -EIO,
+			       "wal-%02u offset %llu: the write of block %llu (%u bytes) gave %lld",
+			       slot->write.file, (unsigned long long)slot->write.offset,
+			       (unsigned long long)slot->write.tag, slot->write.bytes,
+			       (long long)result);
+}
+
+static int complete(struct sluice_wal *wal, const struct sluice_wal_io_done *done)
+{
+	struct sluice_wal_slot *slot = &wal->slots[slot_index(done->tag)];
+	uint64_t in_flight = wal->chain.block_seq - wal->durable_seq;
+
+	if (done->tag - wal->durable_seq >= in_flight || slot->done)
+		return sluice_wal_halt(wal, -EIO,
+				       "a completion of block %llu, which is not in flight",
+				       (unsigned long long)done->tag);
+	if (done->result != slot->write.bytes)
+		return again(wal, slot, done->result);
+	slot->done = true;
+	slot->latency_ns = wal->io->ops->monotonic_ns(wal->io) - slot->submit_ns;
+	if (done->tag != wal->durable_seq)
+		wal->stats.reordered++;
+	return 0;
+}
+
+static int advance_durable(struct sluice_wal *wal)
+{
+	int n = 0;
+
+	while (wal->durable_seq != wal->chain.block_seq) {
+		const struct sluice_wal_slot *slot = &wal->slots[slot_index(wal->durable_seq)];
+
+		if (!slot->done)
+			break;
+		sluice_assert(slot->cmd_end >= wal->durable_cmd_seq);
+		wal->durable_seq++;
+		wal->durable_cmd_seq = slot->cmd_end;
+		if (wal->commit)
+			wal->commit(slot->latency_ns, slot->n_cmds, wal->commit_arg);
+		n++;
+	}
+	return n;
+}
+
+int sluice_wal_wait(struct sluice_wal *wal, uint64_t timeout_ns)
+{
+	struct sluice_wal_io_done done[SLUICE_WAL_WINDOW_MAX];
+	int durable = 0;
+	int n;
+
+	if (wal->error)
+		return wal->error;
+	if (wal->outstanding == 0)
+		return 0;
+	n = wal->io->ops->reap(wal->io, done, SLUICE_WAL_WINDOW_MAX, timeout_ns);
+	if (n < 0)
+		return sluice_wal_halt(wal, n, "completions cannot be collected");
+	for (int i = 0; i < n; i++) {
+		wal->outstanding -= wal->outstanding > 0;
+		if (!wal->error && !complete(wal, &done[i]))
+			durable += advance_durable(wal);
+	}
+	return wal->error ? wal->error : durable;
+}
+
+int sluice_wal_poll(struct sluice_wal *wal)
+{
+	return sluice_wal_wait(wal, 0);
+}
+
+int sluice_wal_drain(struct sluice_wal *wal)
+{
+	struct sluice_wal_io_done done[SLUICE_WAL_WINDOW_MAX];
+
+	/* A device that hangs has neither failed nor succeeded: keep waiting. */
+	while (!wal->error && wal->outstanding > 0)
+		sluice_wal_wait(wal, DRAIN_STEP_NS);
+	for (int i = 0; i < DRAIN_STEPS_AFTER_ERROR && wal->outstanding > 0; i++) {
+		int n = wal->io->ops->reap(wal->io, done, SLUICE_WAL_WINDOW_MAX, DRAIN_STEP_NS);
+
+		for (; n > 0 && wal->outstanding > 0; n--)
+			wal->outstanding--;
+	}
+	return wal->error;
+}
+
+uint32_t sluice_wal_pending_bytes(const struct sluice_wal *wal)
+{
+	return wal->pending.n * SLUICE_WAL_RECORD_BYTES;
+}
+
+uint32_t sluice_wal_in_flight(const struct sluice_wal *wal)
+{
+	return (uint32_t)(wal->chain.block_seq - wal->durable_seq);
+}
+
+uint64_t sluice_wal_next_cmd_seq(const struct sluice_wal *wal)
+{
+	return wal->chain.cmd_seq + wal->pending.n;
+}
+
+uint64_t sluice_wal_durable_cmd_seq(const struct sluice_wal *wal)
+{
+	return wal->durable_cmd_seq;
+}
+
+bool sluice_wal_full(const struct sluice_wal *wal)
+{
+	return sluice_wal_chain_at_end(&wal->chain);
+}
+
+int sluice_wal_error(const struct sluice_wal *wal)
+{
+	return wal->error;
+}
+
+const char *sluice_wal_error_text(const struct sluice_wal *wal)
+{
+	return wal->error_text;
+}
+
+void sluice_wal_stats(const struct sluice_wal *wal, struct sluice_wal_stats *ret_stats)
+{
+	*ret_stats = wal->stats;
+}
+
+void sluice_wal_on_commit(struct sluice_wal *wal,
+			  void (*commit)(uint64_t latency_ns, uint32_t n_cmds, void *arg),
+			  void *arg)
+{
+	wal->commit = commit;
+	wal->commit_arg = arg;
+}
