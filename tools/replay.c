@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* replay.c - see replay.h. The blocks come checked from the reader; the core takes any bytes. */
+#include "tools/replay.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void make_room(struct sluice_sink *sink)
+{
+	sink->report_limit = sink->report_next + SLUICE_TOOL_REPLAY_SLOTS;
+	sink->md_limit = UINT64_MAX;
+}
+
+int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct sluice_wal_super *super,
+			    struct sluice_diag *diag)
+{
+	const struct sluice_core_options options = {
+		.symbols_max = super->symbols_max,
+		.orders_max = super->orders_max,
+		.levels_max = super->levels_max,
+		.sessions_max = super->sessions_max,
+		.window_ticks = super->window_ticks,
+		.risk = super->risk,
+	};
+	const size_t bytes = sluice_core_bytes(&options);
+
+	memset(replay, 0, sizeof(*replay));
+	if (super->semantics != SLUICE_CORE_SEMANTICS)
+		return sluice_diag_set(
+			diag, EPROTO,
+			"the log was written by matching rules %u, this program has %u",
+			super->semantics, SLUICE_CORE_SEMANTICS);
+	if (super->start_cmd_seq || !bytes)
+		return sluice_diag_set(diag, EPROTO,
+				       "the log starts at command %llu with limits that this "
+				       "program cannot replay",
+				       (unsigned long long)super->start_cmd_seq);
+	replay->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
+	if (replay->memory == MAP_FAILED) {
+		replay->memory = NULL;
+		return sluice_diag_set(diag, ENOMEM, "no %zu bytes of memory for a replay", bytes);
+	}
+	replay->memory_bytes = bytes;
+	replay->core = sluice_core_init(replay->memory, &options);
+	sluice_assert(replay->core);
+	replay->sink = (struct sluice_sink){
+		.reports = replay->reports,
+		.report_mask = SLUICE_TOOL_REPLAY_SLOTS - 1,
+		.report_next = super->start_report ? super->start_report : 1,
+		.md_next = 1,
+		.make_room = make_room,
+	};
+	make_room(&replay->sink);
+	return 0;
+}
+
+void sluice_tool_replay_release(struct sluice_tool_replay *replay)
+{
+	if (replay->memory)
+		munmap(replay->memory, replay->memory_bytes);
+	replay->memory = NULL;
+	replay->core = NULL;
+}
+
+static bool differs(struct sluice_tool_replay *replay, const struct sluice_wal_block_header *header,
+		    const char *what, uint64_t expected, uint64_t found)
+{
+	if (expected == found)
+		return false;
+	replay->diverged = true;
+	replay->diverged_block = header->block_seq;
+	replay->diverged_what = what;
+	replay->expected = expected;
+	replay->found = found;
+	return true;
+}
+
+bool sluice_tool_replay_block(struct sluice_tool_replay *replay,
+			      const struct sluice_wal_block_header *header,
+			      const struct sluice_command *commands)
+{
+	if (replay->diverged)
+		return false;
+	if (differs(replay, header, "first command", header->first_cmd_seq, replay->next_cmd_seq))
+		return false;
+	/* SEAL and CLOSE witness a block and say nothing of the core */
+	if (!(header->flags & (SLUICE_WAL_SEAL | SLUICE_WAL_CLOSE)) &&
+	    (differs(replay, header, "state hash", header->state_hash,
+		     sluice_core_chain_hash(replay->core)) ||
+	     differs(replay, header, "first report", header->report_first,
+		     replay->sink.report_next)))
+		return false;
+	sluice_core_apply_batch(replay->core, commands, header->n_cmds, header->first_cmd_seq,
+				&replay->sink);
+	replay->next_cmd_seq += header->n_cmds;
+	replay->blocks++;
+	return true;
+}
+
+int sluice_tool_replay_log(struct sluice_tool_replay *replay, struct sluice_wal_reader *reader,
+			   uint64_t cmd_seq_end)
+{
+	const struct sluice_wal_block_header *header;
+	const struct sluice_command *commands;
+	uint32_t segment_no;
+	uint64_t offset;
+	int rc;
+
+	while ((rc = sluice_wal_reader_next(reader, &header, &commands, &segment_no, &offset)) >
+	       0) {
+		if (!sluice_tool_replay_block(replay, header, commands))
+			return 0;
+		if (replay->next_cmd_seq >= cmd_seq_end)
+			return 0;
+	}
+	return rc;
+}

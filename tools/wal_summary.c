@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* wal_summary.c - see wal_summary.h. */
+#include "tools/wal_summary.h"
+
+void sluice_tool_wal_summary_add(struct sluice_tool_wal_summary *summary,
+				 const struct sluice_wal_block_header *header, uint64_t end_bytes)
+{
+	summary->blocks++;
+	summary->data_blocks += header->n_cmds != 0;
+	summary->commands += header->n_cmds;
+	summary->bytes += sluice_wal_block_bytes(header->n_cmds);
+	summary->payload_bytes += header->payload_bytes;
+	if (header->n_cmds > summary->per_block_max)
+		summary->per_block_max = header->n_cmds;
+	if (!summary->first_time_ns)
+		summary->first_time_ns = header->input_time_ns;
+	summary->last_time_ns = header->input_time_ns;
+	summary->end_bytes = end_bytes;
+	summary->epochs += (header->flags & SLUICE_WAL_OPEN) != 0;
+	summary->closed = (header->flags & SLUICE_WAL_CLOSE) != 0;
+}
+
+uint64_t sluice_tool_wal_end_bytes(const struct sluice_wal_super *super,
+				   const struct sluice_wal_block_header *header,
+				   uint32_t segment_no, uint64_t offset)
+{
+	return (segment_no - super->start_segment_no) * super->segment_bytes + offset +
+	       sluice_wal_block_bytes(header->n_cmds);
+}
+
+const char *sluice_tool_wal_verdict_name(enum sluice_wal_verdict verdict)
+{
+	switch (verdict) {
+	case SLUICE_WAL_INTACT:
+		return "INTACT";
+	case SLUICE_WAL_TORN:
+		return "TORN";
+	default:
+		return "DAMAGED";
+	}
+}
+
+void sluice_tool_wal_report_json(struct sluice_json *json, const struct sluice_wal_report *report)
+{
+	sluice_json_string(json, "verdict", sluice_tool_wal_verdict_name(report->verdict));
+	if (report->verdict != SLUICE_WAL_INTACT) {
+		sluice_json_string_bounded(json, "file", report->file, sizeof(report->file));
+		sluice_json_u64(json, "offset_bytes", report->offset);
+		sluice_json_u64(json, "block", report->block_seq);
+		sluice_json_string_bounded(json, "text", report->text, sizeof(report->text));
+		if (report->witness_block_seq)
+			sluice_json_u64(json, "witness_block", report->witness_block_seq);
+	}
+}
