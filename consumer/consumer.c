@@ -11,6 +11,9 @@
 
 #include "shm/clock.h"
 
+/* Misses of one wait: shorter ones happen between the events of a stream. */
+#define PREFETCH_AFTER 4u
+
 /* A saved position is shared memory like any other: it must be one that a consumer can have. */
 static int check_position(const struct sluice_consumer *consumer, struct sluice_diag *diag)
 {
@@ -20,8 +23,8 @@ static int check_position(const struct sluice_consumer *consumer, struct sluice_
 
 	if (consumer->policy == SLUICE_POLICY_LOSSY || claim - consumer->next <= ring->slot_count)
 		return 0;
-	return sluice_diag_set(diag, EBADMSG, "%s: consumer's position %llu is impossible (claimed up "
-			       "to %llu): shared memory was damaged", ring->segment->header.name,
+	return sluice_diag_set(diag, EBADMSG, "%s: consumer's position %llu is impossible (claimed "
+			       "up to %llu): shared memory was damaged", ring->segment->header.name,
 			       (unsigned long long)consumer->next, (unsigned long long)claim);
 }
 
@@ -83,6 +86,14 @@ static void count_poll(struct sluice_participant *self, bool empty)
 				      atomic_load_explicit(&self->empty_polls,
 							   memory_order_relaxed) + 1,
 				      memory_order_relaxed);
+}
+
+static void count_sleep(struct sluice_participant *self)
+{
+	/* relaxed: own statistic */
+	atomic_store_explicit(&self->sleeps,
+			      atomic_load_explicit(&self->sleeps, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 }
 
 static bool evicted(const struct sluice_consumer *consumer)
@@ -183,17 +194,19 @@ int sluice_consumer_wait(struct sluice_consumer *consumer, uint64_t max, uint64_
 
 			rc = sluice_consumer_poll(consumer, max, ret_n);
 			if (rc == -EAGAIN)
-				/* relaxed: own statistic */
-				atomic_store_explicit(&consumer->self->sleeps,
-						      atomic_load_explicit(&consumer->self->sleeps,
-									   memory_order_relaxed) + 1,
-						      memory_order_relaxed);
+				count_sleep(consumer->self);
 			sluice_sleep_end(consumer->ring.segment, &control->consumer_sleepers,
 					 consumer->index, ticket, rc == -EAGAIN,
 					 waiter.deadline_ns);
 			if (rc != -EAGAIN)
 				return rc;
 		}
+		/*
+		 * The event's line shall travel together with the cursor's, not after it; but while
+		 * events stream in, the producer keeps its lines.
+		 */
+		if (waiter.misses > PREFETCH_AFTER)
+			__builtin_prefetch(sluice_ring_slot(&consumer->ring, consumer->next));
 		rc = sluice_consumer_poll(consumer, max, ret_n);
 		if (rc != -EAGAIN)
 			return rc;

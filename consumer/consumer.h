@@ -110,7 +110,7 @@ static inline void sluice_consumer_release(struct sluice_consumer *consumer, uin
 	/* sync: release:position -> gate:position; our reads before the slots are reused */
 	atomic_store_explicit(&consumer->self->position, sequence, memory_order_release);
 	if (sluice_unlikely(consumer->fenced))
-		/* sync: release:fence -> sleep_begin:bit; only where the barrier is not to be had */
+		/* sync: release:fence -> sleep_begin:bit; only where there is no barrier */
 		atomic_thread_fence(memory_order_seq_cst);
 	/* relaxed: the sleeper's barrier orders it after the position (wait.h) */
 	if (sluice_unlikely(atomic_load_explicit(&control->producer_sleepers,

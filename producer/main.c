@@ -49,7 +49,7 @@ static const struct sluice_option table[] = {
 	 .help = "CPUs to run on; auto: near the engine's, if there are enough; none"},
 	{"wait-timeout", 0, SLUICE_OPTION_DURATION(O, wait_timeout_ns), .initial = "60s",
 	 .help = "give up when there is no engine for that long; 0: never"},
-	{"dry-run", 0, SLUICE_OPTION_FLAG(O, dry_run), .help = "print the commands as CSV, no ring"},
+	{"dry-run", 0, SLUICE_OPTION_FLAG(O, dry_run), .help = "print commands as CSV, no ring"},
 	{"symbol", 0, SLUICE_OPTION_STRING(O, symbol), .value = "NAME",
 	 .help = "lobster: the symbol; default: from the file's name"},
 	{"lobster-tick", 0, SLUICE_OPTION_COUNT(O, lobster_tick), .initial = "100", .min = 1,
@@ -71,11 +71,11 @@ static const struct sluice_cli_command command = {
 	.summary = "send commands to an engine",
 	.description =
 		"Publishes commands into the ring NAME.cmd, in order. Symbols are resolved through "
-		"the ring: a command waits until the engine has defined the symbol it names. A wrong "
-		"line or an unknown symbol ends the program; what came before is sent, nothing "
+		"the ring: a command waits until the engine has defined the symbol it names. A "
+		"wrong line or an unknown symbol ends the program; what came before is sent, nothing "
 		"after.\n\n"
-		"With --session, commands without a number of their own are numbered from 1. Sending "
-		"the same source again after a crash is safe then: the engine answers what it has "
+		"With --session, commands without a number of their own are numbered from 1. "
+		"Sending the same source again after a crash is safe then: the engine answers what it has "
 		"already seen with rejected duplicate_command.\n\n"
 		"While the ring is full the producer waits; after two seconds it says for whom.",
 	.options = table,
@@ -105,7 +105,7 @@ static int check_options(O *values, const struct sluice_options *options, struct
 		return -EINVAL;
 	}
 	if (!values->from == !values->generate) {
-		sluice_diag_set(diag, EINVAL, "one of --from FILE and --generate says what to send");
+		sluice_diag_set(diag, EINVAL, "one of --from FILE and --generate must say what");
 		sluice_diag_hint(diag, "%s --name x --generate --count 1000", PRODUCER_PROGRAM);
 		return -EINVAL;
 	}
@@ -169,12 +169,12 @@ static int wait_for_gate(struct producer_run *run)
 		if (sluice_signals_stop())
 			return -EINTR;
 		if (timeout_ns && waited_ns >= timeout_ns)
-			return sluice_diag_set(&run->diag, ETIMEDOUT, "%s: waited %.1f s for its engine "
-					       "to read it", run->segment.header.name,
+			return sluice_diag_set(&run->diag, ETIMEDOUT, "%s: waited %.1f s for its "
+					       "engine to read it", run->segment.header.name,
 					       (double)waited_ns / 1e9);
 		if (!said && waited_ns > 1000000000u) {
 			said = true;
-			sluice_cli_log(PRODUCER_PROGRAM, "waiting=\"%s: its engine does not read it yet\"",
+			sluice_cli_log(PRODUCER_PROGRAM, "waiting=\"%s: its engine does not read yet\"",
 				       run->segment.header.name);
 		}
 		nanosleep(&step, NULL);
@@ -194,7 +194,7 @@ static int open_ring(struct producer_run *run)
 		.is_stopped = is_stopped,
 		.say = say_waiting,
 	};
-	const struct sluice_producer_options out = {.name = PRODUCER_PROGRAM, .wait = options->wait};
+	const struct sluice_producer_options out = {PRODUCER_PROGRAM, options->wait, 0};
 	int rc;
 
 	if ((size_t)snprintf(name, sizeof(name), "%s.cmd", options->name) >= sizeof(name))
@@ -252,8 +252,8 @@ static void explain(struct producer_run *run, int rc)
 		producer_check(run);
 	if (rc != -ETIMEDOUT || !run->waited_for[0])
 		return;
-	sluice_diag_set(&run->diag, ETIMEDOUT, "waited %.1f s for the engine to define symbol \"%s\"",
-			(double)run->options->wait_timeout_ns / 1e9, run->waited_for);
+	sluice_diag_set(&run->diag, ETIMEDOUT, "waited %.1f s for the engine to define symbol "
+			"\"%s\"", (double)run->options->wait_timeout_ns / 1e9, run->waited_for);
 	sluice_diag_hint(&run->diag, "sluice stat --name %s   # does it run, are its reports read?",
 			 run->options->name);
 }
@@ -282,7 +282,8 @@ static int exit_code_of(const struct producer_run *run, int rc)
 		return sluice_signals_exit(SLUICE_EXIT_FAILED);
 	return sluice_cli_error(PRODUCER_PROGRAM,
 				rc == -EINVAL ? SLUICE_EXIT_USAGE :
-				run->source_failed ? SLUICE_EXIT_FAILED : sluice_exit_from_error(rc),
+				run->source_failed ? SLUICE_EXIT_FAILED :
+						     sluice_exit_from_error(rc),
 				&run->diag);
 }
 

@@ -123,7 +123,8 @@ int sluice_producer_open(struct sluice_producer *ret_producer, struct sluice_seg
 
 	sluice_ring_init(&producer.ring, segment);
 	if (!segment->writable)
-		return sluice_diag_set(diag, EACCES, "%s: attached read-only", segment->header.name);
+		return sluice_diag_set(diag, EACCES, "%s: attached read-only",
+				       segment->header.name);
 	if (sluice_ring_state(&producer.ring) != SLUICE_STATE_READY)
 		return sluice_diag_set(diag, EPIPE, "%s: the ring is closed", segment->header.name);
 	pthread_mutex_lock(&open_mutex);
@@ -217,7 +218,7 @@ int sluice_producer_recheck(struct sluice_producer *producer, uint64_t n)
 	const int rc = sluice_producer_refresh(producer, n);
 
 	if (rc)
-		/* relaxed: nothing was written on its account; it may only look higher than it is */
+		/* relaxed: nothing was written on its account; it may look too high meanwhile */
 		atomic_store_explicit(&producer->ring.control->claim,
 				      producer->next > producer->claim_floor ?
 					      producer->next : producer->claim_floor,

@@ -90,7 +90,7 @@ static inline int sluice_producer_try_claim(struct sluice_producer *producer, ui
 		if (rc)
 			return rc;
 	}
-	/* relaxed: the fence below orders it before the slots, a joiner's barrier before its look */
+	/* relaxed: a fence below orders it before the slots, a joiner's barrier before its look */
 	atomic_store_explicit(&control->claim,
 			      sluice_likely(first + n > producer->claim_floor) ?
 				      first + n : producer->claim_floor,
@@ -137,7 +137,7 @@ static inline void sluice_producer_wake(struct sluice_producer *producer)
 	struct sluice_control *control = producer->ring.control;
 
 	if (sluice_unlikely(producer->fenced))
-		/* sync: publish:fence -> sleep_begin:bit; only where the barrier is not to be had */
+		/* sync: publish:fence -> sleep_begin:bit; only where there is no barrier */
 		atomic_thread_fence(memory_order_seq_cst);
 	/* relaxed: the sleeper's barrier orders it after the publishing store (wait.h) */
 	if (sluice_unlikely(atomic_load_explicit(&control->consumer_sleepers,

@@ -5,8 +5,7 @@
  *
  * A bit of control.gating has no generation. Whoever clears another's bit must therefore know that
  * no newcomer has set it again: entries are taken, and owners evicted, under the table's lock only,
- * which is the recoverer's byte. Leaving needs no lock: the own byte keeps newcomers out until it is
- * over.
+ * which is the recoverer's byte. Leaving needs no lock: the own byte keeps newcomers out meanwhile.
  *
  * sync pairs of this file:
  *   entry:active -> view:state		identity before the state that makes it readable
@@ -177,9 +176,10 @@ static void gating_set(struct sluice_segment *segment, uint32_t index, bool gate
 	sluice_wake(segment, &control->producer_sleepers);
 }
 
-/* Every registered producer has passed a fence: its claim word is current, its next look is fresh. */
+/* Every registered producer has passed a fence: its claim is visible, its next look is fresh. */
 static bool barrier(void)
 {
+	/* sync: place:claim <- claim:dekker; what was claimed before is seen after it */
 	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
 }
 
@@ -195,8 +195,8 @@ static uint64_t published_end(const struct sluice_ring *ring)
 
 static int not_in_ring(const struct sluice_ring *ring, uint64_t wanted, struct sluice_diag *diag)
 {
-	return sluice_diag_set(diag, ERANGE, "%s: sequence %llu is not in the ring (it holds %llu up "
-			       "to %llu)", ring->segment->header.name, (unsigned long long)wanted,
+	return sluice_diag_set(diag, ERANGE, "%s: sequence %llu is not in the ring (it holds %llu "
+			       "up to %llu)", ring->segment->header.name, (unsigned long long)wanted,
 			       (unsigned long long)sluice_ring_oldest(ring),
 			       (unsigned long long)published_end(ring));
 }
@@ -222,7 +222,8 @@ static bool holds(const struct sluice_ring *ring, uint64_t sequence)
  * none of this: no producer claims more than a ring beyond it.
  */
 static int consumer_place(struct sluice_segment *segment, uint32_t index,
-			  const struct sluice_participant_options *options, struct sluice_diag *diag)
+			  const struct sluice_participant_options *options,
+			  struct sluice_diag *diag)
 {
 	struct sluice_participant *entry = &segment->participants[index];
 	const bool gates = options->policy != SLUICE_POLICY_LOSSY;
@@ -240,9 +241,8 @@ static int consumer_place(struct sluice_segment *segment, uint32_t index,
 	if (gates && !barrier() && options->from != SLUICE_FROM_NEXT) {
 		gating_set(segment, index, false);
 		return sluice_diag_set(diag, ENOSYS, "%s: joining behind the newest event needs "
-				       "membarrier, which this system refuses", segment->header.name);
+				       "membarrier, which is refused here", segment->header.name);
 	}
-	/* sync: place:claim <- claim:dekker; read inside, after the barrier */
 	if (options->from == SLUICE_FROM_BEGINNING)
 		wanted = sluice_ring_oldest(&ring);
 	else if (options->from == SLUICE_FROM_NEXT)
@@ -358,7 +358,8 @@ int sluice_participant_join(struct sluice_segment *segment,
 	if (rc)
 		return rc;
 	if (!segment->writable)
-		return sluice_diag_set(diag, EACCES, "%s: attached read-only", segment->header.name);
+		return sluice_diag_set(diag, EACCES, "%s: attached read-only",
+				       segment->header.name);
 	sluice_barrier_register();
 	rc = table_lock(segment, diag);
 	if (rc)

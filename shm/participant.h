@@ -59,7 +59,7 @@ SLUICE_API int sluice_participant_evict(struct sluice_segment *segment, uint32_t
 /* The same if the entry's state word, which has its generation, is still `state`. */
 int sluice_participant_evict_if(struct sluice_segment *segment, uint32_t index, uint64_t state);
 
-/* A checked copy of one entry, for tools: torn or absurd content gives false. Read-only is enough. */
+/* A checked copy of one entry, for tools: torn or absurd content gives false. Read-only will do. */
 struct sluice_participant_view {
 	uint32_t index;
 	uint32_t state; /* enum sluice_participant_state */

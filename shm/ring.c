@@ -171,7 +171,7 @@ void sluice_ring_set_state(struct sluice_segment *segment, enum sluice_segment_s
 	/* sync: state:set -> ring:state; everything published before closing */
 	atomic_store_explicit(&control->state,
 			      (old & ~SLUICE_STATE_MASK) | (uint64_t)state, memory_order_release);
-	/* sync: join:membership -> gate:membership; producers with space in hand look at the state */
+	/* sync: join:membership -> gate:membership; who has space in hand looks at the state */
 	atomic_fetch_add_explicit(&control->membership, 1, memory_order_seq_cst);
 	/* the sleepers' bounded sleep covers one that announces itself right now */
 	sluice_wake(segment, &control->consumer_sleepers);

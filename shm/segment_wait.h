@@ -20,8 +20,8 @@ struct sluice_segment_wait {
 };
 
 /*
- * Attaches when the ring exists and is open. -ETIMEDOUT, -EINTR, -EPROTO (it holds other events), or
- * what sluice_segment_attach says.
+ * Attaches when the ring exists and is open. -ETIMEDOUT, -EINTR, -EPROTO (it holds other events),
+ * or what sluice_segment_attach says.
  */
 SLUICE_API int sluice_segment_wait(struct sluice_segment *ret_segment,
 				   const struct sluice_segment_wait *options,
