@@ -66,6 +66,8 @@ static const struct sluice_option table[] = {
 	 .help = "generator: any of its parameters, e.g. zipf=120,hawkes=0,aggressors=80"},
 };
 
+#undef O
+
 static const struct sluice_cli_command command = {
 	.program = PRODUCER_PROGRAM,
 	.summary = "send commands to an engine",
@@ -97,7 +99,8 @@ static void say_waiting(const char *what)
 	sluice_cli_log(PRODUCER_PROGRAM, "waiting=\"%s\"", what);
 }
 
-static int check_options(O *values, const struct sluice_options *options, struct sluice_diag *diag)
+static int check_options(struct producer_options *values, const struct sluice_options *options,
+			 struct sluice_diag *diag)
 {
 	if (!values->name && !values->dry_run) {
 		sluice_diag_set(diag, EINVAL, "--name is missing: which instance?");
@@ -120,24 +123,39 @@ static int check_options(O *values, const struct sluice_options *options, struct
 	return values->params ? sluice_generator_set(&values->generator, values->params, diag) : 0;
 }
 
-static int place(const O *options, struct sluice_diag *diag)
+static int place(const struct producer_options *options, struct sluice_diag *diag)
 {
+	prctl(PR_SET_TIMERSLACK, 1);
+	if (!strcmp(options->cpu, "none") || !strcmp(options->cpu, "auto"))
+		return 0;
+	return sluice_placement_bind_list(options->cpu, diag);
+}
+
+/* --cpu auto: the free core nearest to the engine, once the ring says where the engine runs. */
+static void place_beside_engine(const struct producer_run *run)
+{
+	struct sluice_participant_view view;
 	struct sluice_placement plan;
 
-	prctl(PR_SET_TIMERSLACK, 1);
-	if (!strcmp(options->cpu, "none"))
-		return 0;
-	if (strcmp(options->cpu, "auto"))
-		return sluice_placement_bind_list(options->cpu, diag);
-	/* with fewer CPUs than processes of an instance the scheduler knows better */
-	if (sluice_placement_usable() > 2 && !sluice_placement_plan(NULL, &plan, NULL))
-		sluice_placement_bind((uint32_t)plan.producer_cpu, NULL);
-	return 0;
+	if (strcmp(run->options->cpu, "auto"))
+		return;
+	for (uint32_t i = 0; i < run->segment.header.participant_count; i++) {
+		if (!sluice_participant_view(&run->segment, i, &view) ||
+		    view.policy != SLUICE_POLICY_CRITICAL || view.cpu < 0)
+			continue;
+		if (sluice_placement_beside((uint32_t)view.cpu, &plan, NULL) ||
+		    plan.producer_cpu == plan.engine_cpu ||
+		    sluice_placement_bind((uint32_t)plan.producer_cpu, NULL))
+			return; /* a matter of speed only */
+		sluice_cli_log(PRODUCER_PROGRAM, "cpu=%d reason=\"%s\"", plan.producer_cpu,
+			       plan.producer_reason);
+		return;
+	}
 }
 
 static int open_source(struct producer_run *run)
 {
-	const O *options = run->options;
+	const struct producer_options *options = run->options;
 	const struct sluice_source_options source = {
 		.path = options->from,
 		.format = options->format,
@@ -184,7 +202,7 @@ static int wait_for_gate(struct producer_run *run)
 
 static int open_ring(struct producer_run *run)
 {
-	const O *options = run->options;
+	const struct producer_options *options = run->options;
 	char name[SLUICE_SEGMENT_NAME_BYTES];
 	const struct sluice_segment_wait wait = {
 		.name = name,
@@ -209,6 +227,7 @@ static int open_ring(struct producer_run *run)
 	rc = wait_for_gate(run);
 	if (rc)
 		return rc;
+	place_beside_engine(run);
 	return sluice_producer_open(&run->out, &run->segment, &out, &run->diag);
 }
 
@@ -291,7 +310,7 @@ int main(int argc, char **argv)
 {
 	static struct producer_run run;
 	struct sluice_options options;
-	O values = {.name = NULL};
+	struct producer_options values = {.name = NULL};
 	int exit_code, rc;
 
 	sluice_generator_defaults(&values.generator);
