@@ -11,8 +11,7 @@
 
 #include "shm/clock.h"
 
-/* Misses of one wait: shorter ones happen between the events of a stream. */
-#define PREFETCH_AFTER 4u
+#define STREAM_MISSES 4u /* of one wait: so many happen between the events of a stream */
 
 /* A saved position is shared memory like any other: it must be one that a consumer can have. */
 static int check_position(const struct sluice_consumer *consumer, struct sluice_diag *diag)
@@ -205,7 +204,7 @@ int sluice_consumer_wait(struct sluice_consumer *consumer, uint64_t max, uint64_
 		 * The event's line shall travel together with the cursor's, not after it; but while
 		 * events stream in, the producer keeps its lines.
 		 */
-		if (waiter.misses > PREFETCH_AFTER)
+		if (waiter.misses > STREAM_MISSES)
 			__builtin_prefetch(sluice_ring_slot(&consumer->ring, consumer->next));
 		rc = sluice_consumer_poll(consumer, max, ret_n);
 		if (rc != -EAGAIN)

@@ -60,7 +60,7 @@ static int32_t hex_unit(struct scan *scan)
 	return unit;
 }
 
-/* One escape, behind its backslash, to *to. No column takes anything outside ASCII. */
+/* One escape, behind its backslash, to *to. No column takes what ASCII cannot print. */
 static int unescape(struct scan *scan, char **to)
 {
 	static const char from[] = "\"\\/bfnrt";
@@ -72,8 +72,8 @@ static int unescape(struct scan *scan, char **to)
 		unit = hex_unit(scan);
 		if (unit < 0)
 			return wrong(scan, "\\u needs four hexadecimal digits");
-		if (unit >= 0x80)
-			return wrong(scan, "no column takes a character outside ASCII");
+		if (unit < 0x20 || unit >= 0x7f)
+			return wrong(scan, "no column takes a character that ASCII cannot print");
 		*(*to)++ = (char)unit;
 		return 0;
 	}

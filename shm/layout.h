@@ -275,15 +275,15 @@ enum sluice_participant_state {
 struct sluice_participant {
 	/* identity: written while JOINING, under the participant's own lock byte */
 	_Atomic uint64_t state;
-	uint32_t role;	 /* enum sluice_role */
-	uint32_t policy; /* enum sluice_policy */
+	uint32_t role;		 /* enum sluice_role */
+	_Atomic uint32_t policy; /* enum sluice_policy; relaxed, an evictor may look at any time */
 	uint32_t pid;
 	uint32_t uid;
 	uint64_t start_ticks;
 	uint64_t pidns;
 	uint64_t incarnation; /* random */
 	uint64_t joined_realtime_ns;
-	uint64_t lag_max; /* evictable: evicted beyond it; 0 no limit */
+	_Atomic uint64_t lag_max; /* evictable: evicted beyond it; 0 no limit; relaxed likewise */
 	uint32_t wait;	  /* enum sluice_wait_strategy */
 	int32_t cpu;	  /* pinned to, -1 none */
 	char name[SLUICE_PARTICIPANT_NAME_BYTES];

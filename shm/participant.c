@@ -86,6 +86,12 @@ static void entry_set(struct sluice_participant *entry, uint64_t generation, uin
 			      memory_order_release);
 }
 
+static bool is_critical(const struct sluice_participant *entry)
+{
+	/* relaxed: identity, read under the table's lock */
+	return atomic_load_explicit(&entry->policy, memory_order_relaxed) == SLUICE_POLICY_CRITICAL;
+}
+
 static bool name_is(const struct sluice_participant *entry, const char *name)
 {
 	return !strncmp(entry->name, name, sizeof(entry->name));
@@ -121,7 +127,8 @@ static void entry_fill(struct sluice_participant *entry,
 		       const struct sluice_participant_options *options)
 {
 	entry->role = options->role;
-	entry->policy = options->policy;
+	/* relaxed, both: identity, published by the state */
+	atomic_store_explicit(&entry->policy, options->policy, memory_order_relaxed);
 	entry->pid = (uint32_t)getpid();
 	entry->uid = (uint32_t)getuid();
 	if (sluice_proc_start_ticks(getpid(), &entry->start_ticks))
@@ -131,7 +138,7 @@ static void entry_fill(struct sluice_participant *entry,
 	if (getrandom(&entry->incarnation, sizeof(entry->incarnation), 0) < 0)
 		entry->incarnation = sluice_clock_ns();
 	entry->joined_realtime_ns = sluice_clock_realtime_ns();
-	entry->lag_max = options->lag_max;
+	atomic_store_explicit(&entry->lag_max, options->lag_max, memory_order_relaxed);
 	entry->wait = options->wait;
 	entry->cpu = pinned_cpu();
 	memset(entry->name, 0, sizeof(entry->name));
@@ -153,7 +160,7 @@ static bool entry_is_free(const struct sluice_participant *entry)
 	case SLUICE_PARTICIPANT_ACTIVE:
 		/* dead: what it held open must not be lost with the entry */
 		return entry->role == SLUICE_ROLE_CONSUMER ?
-			       entry->policy != SLUICE_POLICY_CRITICAL :
+			       !is_critical(entry) :
 			       atomic_load_explicit(&entry->claim_record, memory_order_relaxed) ==
 				       SLUICE_CLAIM_IDLE; /* relaxed: its owner is dead */
 	default:
@@ -266,7 +273,7 @@ static int find_critical(const struct sluice_segment *segment, const char *name)
 
 		if ((state == SLUICE_PARTICIPANT_ACTIVE || state == SLUICE_PARTICIPANT_DETACHED) &&
 		    entry->role == SLUICE_ROLE_CONSUMER &&
-		    entry->policy == SLUICE_POLICY_CRITICAL && name_is(entry, name))
+		    is_critical(entry) && name_is(entry, name))
 			return (int)i;
 	}
 	return -ENOENT;
@@ -403,7 +410,7 @@ void sluice_participant_leave(struct sluice_segment *segment, uint32_t index, bo
 
 	sluice_assert(index < segment->header.participant_count);
 	if (keep && entry->role == SLUICE_ROLE_CONSUMER &&
-	    entry->policy == SLUICE_POLICY_CRITICAL) {
+	    is_critical(entry)) {
 		left = entry_leave(entry, SLUICE_PARTICIPANT_DETACHED);
 	} else {
 		gating_set(segment, index, false);

@@ -121,7 +121,7 @@ static bool gate_is_evictable(const struct sluice_ring *ring, uint32_t index, ui
 {
 	const struct sluice_segment *segment = ring->segment;
 	const struct sluice_participant *entry = &segment->participants[index];
-	uint64_t lag;
+	uint64_t lag, lag_max;
 
 	/* sync: view:state <- entry:active; the policy that goes with the state */
 	*ret_state = atomic_load_explicit(&entry->state, memory_order_acquire);
@@ -135,11 +135,12 @@ static bool gate_is_evictable(const struct sluice_ring *ring, uint32_t index, ui
 	default:
 		return false;
 	}
-	if (entry->policy != SLUICE_POLICY_EVICTABLE)
+	/* relaxed, all: only compared; the eviction itself is bound to the state read above */
+	if (atomic_load_explicit(&entry->policy, memory_order_relaxed) != SLUICE_POLICY_EVICTABLE)
 		return false;
-	/* relaxed: only compared; nothing is overwritten on its account here */
 	lag = next - atomic_load_explicit(&entry->position, memory_order_relaxed);
-	return (entry->lag_max && lag > entry->lag_max) ||
+	lag_max = atomic_load_explicit(&entry->lag_max, memory_order_relaxed);
+	return (lag_max && lag > lag_max) ||
 	       sluice_liveness_probe(segment, index) == 0;
 }
 

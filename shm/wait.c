@@ -21,9 +21,12 @@
 
 #include "shm/clock.h"
 
-/* Spinning is worth a few cache-line round trips; yielding covers a durable write; then sleep. */
+/*
+ * Spinning is worth a few cache-line round trips. Yielding covers a durable write and the gaps of a
+ * few thousand events a second: a wake-up may cost as much as a third of the write. Then sleep.
+ */
 #define ADAPTIVE_SPINS 64u
-#define ADAPTIVE_YIELD_NS 200000u
+#define ADAPTIVE_YIELD_NS 500000u
 /* Bounds every sleep: peers may have died between their publish and their wake. */
 #define SLEEP_NS_MAX 10000000u
 #define CLOCK_EVERY 64u /* misses of a spinner between two looks at the clock */

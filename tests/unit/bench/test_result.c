@@ -151,7 +151,7 @@ static void test_result__survives_absurd_content(void **state)
 {
 	char path[] = "/tmp/sluice-test-result.XXXXXX";
 	static struct bench_result result;
-	static char text[200000];
+	static char text[400000];
 	struct sluice_diag diag;
 	size_t used = 0;
 	char *table;
