@@ -16,6 +16,7 @@
 struct sluice_backing_request {
 	const char *name;    /* NULL: private, anonymous */
 	uint64_t bytes;	     /* needed; what is obtained is rounded up to pages */
+	uint64_t more_bytes; /* that the caller will need next: for the hint only */
 	uint32_t hugepages;  /* enum sluice_hugepages */
 	uint32_t page_bytes; /* of hugetlb pages; not 0 */
 	int32_t numa_node;   /* not -1 */

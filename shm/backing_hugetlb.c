@@ -19,6 +19,14 @@
 #include "shm/backing_internal.h"
 #include "shm/hugetlb.h"
 
+/* For the command that helps: with what the caller will ask for next, so that it helps at once. */
+static uint64_t wanted_pages(const struct sluice_backing_request *request,
+			     const struct sluice_hugetlb_refusal *refusal)
+{
+	return refusal->need +
+	       (request->more_bytes + request->page_bytes - 1) / request->page_bytes;
+}
+
 static void refuse_for_pool(const struct sluice_backing_request *request, bool mounted,
 			    struct sluice_hugetlb_refusal *refusal)
 {
@@ -28,8 +36,8 @@ static void refuse_for_pool(const struct sluice_backing_request *request, bool m
 	refusal->error = -ENOMEM;
 	snprintf(refusal->reason, sizeof(refusal->reason),
 		 "pool has %" PRIu64 " free of %" PRIu64, pool.free, pool.total);
-	sluice_hugetlb_command(request->page_bytes, refusal->need, mounted, refusal->command,
-			       sizeof(refusal->command));
+	sluice_hugetlb_command(request->page_bytes, wanted_pages(request, refusal), mounted,
+			       refusal->command, sizeof(refusal->command));
 }
 
 /* The pool and the mounts, before anything is made. */
@@ -56,8 +64,8 @@ static int check_pool(const struct sluice_backing_request *request, const struct
 	refusal->error = -ENOMEM;
 	snprintf(refusal->reason, sizeof(refusal->reason),
 		 "no hugetlbfs with pages of %s is mounted", size);
-	sluice_hugetlb_command(request->page_bytes, refusal->need, false, refusal->command,
-			       sizeof(refusal->command));
+	sluice_hugetlb_command(request->page_bytes, wanted_pages(request, refusal), false,
+			       refusal->command, sizeof(refusal->command));
 	return refusal->error;
 }
 

@@ -32,6 +32,7 @@ struct sluice_segment_options {
 	uint32_t page_bytes;  /* hugetlb page size wanted; 0: 2 MiB */
 	int32_t numa_node;    /* -1: the node of the calling thread's CPU */
 	uint32_t mode;	      /* of the file; 0: 0640 */
+	uint64_t more_bytes;  /* of segments that follow this one: hints count them in */
 };
 
 enum sluice_access { SLUICE_ACCESS_READ = 0, SLUICE_ACCESS_WRITE = 1 };

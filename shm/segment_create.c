@@ -103,6 +103,7 @@ static int get_pages(struct sluice_segment *segment, const struct sluice_segment
 	struct sluice_backing_request request = {
 		.name = options->name,
 		.bytes = segment->header.total_bytes,
+		.more_bytes = options->more_bytes,
 		.hugepages = options->hugepages,
 		.page_bytes = options->page_bytes ? options->page_bytes : SLUICE_HUGE_BYTES,
 	};
