@@ -23,11 +23,13 @@ static void example(struct bench_result *result)
 	snprintf(result->command, sizeof(result->command), "sluice-bench quick");
 	result->clock_cost_ns = 20.5;
 	result->clock_floor_ns = 30;
-	bench_fact(result, "cpu_model", "a \"CPU\" | with a bar and far more text than one line of "
+	bench_fact(result, "cpu_model",
+		   "a \"CPU\" | with a bar and far more text than one line of "
 		   "the table can possibly hold, if it is not cut somewhere");
 	result->scenario_count = 2;
 	snprintf(scenario->name, sizeof(scenario->name), "round-trip");
-	row = bench_row(scenario, "two | rings, and a label that is longer than the column is wide");
+	row = bench_row(scenario,
+			"two | rings, and a label that is longer than the column is wide");
 	bench_set(row, "p50_ns", 412.25);
 	bench_set(row, "p99_ns", 800);
 	bench_set(row, "samples", 1234567);
@@ -39,8 +41,8 @@ static void example(struct bench_result *result)
 	bench_ratio(scenario, "too slow", slow, under, 2, 1.3);
 	bench_note(scenario, "a note");
 	scenario->process_count = 1;
-	scenario->processes[0] = (struct bench_process){.role = "ping", .cpu = 1, .runs = 2,
-							.migrations = -1, .involuntary = 3};
+	scenario->processes[0] = (struct bench_process){
+		.role = "ping", .cpu = 1, .runs = 2, .migrations = -1, .involuntary = 3};
 	snprintf(result->scenarios[1].name, sizeof(result->scenarios[1].name), "one-way");
 	bench_not_measured(&result->scenarios[1], "needs 2 CPUs");
 }
@@ -161,18 +163,19 @@ static void test_result__survives_absurd_content(void **state)
 				 "{\"schema\":\"" BENCH_SCHEMA "\",\"command\":5,\"elapsed_ns\":-1,"
 				 "\"clock_cost_ns\":\"x\",\"environment\":{");
 	for (int i = 0; i < 100; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\"k%d\":\"\\u001b[31m\"",
-					 i ? "," : "", i);
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s\"k%d\":\"\\u001b[31m\"", i ? "," : "", i);
 	used += (size_t)snprintf(text + used, sizeof(text) - used, "},\"scenarios\":[");
 	for (int s = 0; s < 50; s++) {
 		used += (size_t)snprintf(text + used, sizeof(text) - used,
 					 "%s{\"name\":%d,\"rows\":[", s ? "," : "", s);
 		for (int r = 0; r < 100; r++)
-			used += (size_t)snprintf(text + used, sizeof(text) - used,
-						 "%s{\"label\":null,\"values\":{\"samples\":1e300}}",
-						 r ? "," : "");
-		used += (size_t)snprintf(text + used, sizeof(text) - used,
-					 "],\"ratios\":7,\"processes\":[{\"cpu\":1e99}],\"notes\":{}}");
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used,
+				"%s{\"label\":null,\"values\":{\"samples\":1e300}}", r ? "," : "");
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used,
+			"],\"ratios\":7,\"processes\":[{\"cpu\":1e99}],\"notes\":{}}");
 	}
 	snprintf(text + used, sizeof(text) - used, "]}");
 	write_file(path, text);

@@ -61,7 +61,8 @@ static void test_samples__only_justified_nines(void **state)
 	const struct {
 		uint32_t n;
 		bool p99, p999;
-	} cases[] = {{999, false, false}, {1000, true, false}, {9999, true, false}, {10000, true, true}};
+	} cases[] = {
+		{999, false, false}, {1000, true, false}, {9999, true, false}, {10000, true, true}};
 	struct bench_samples *samples = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -110,10 +111,12 @@ static void test_samples__full_is_no_overrun(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_samples__percentiles_are_exact, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_samples__percentiles_are_exact, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_samples__one_sample_is_every_percentile, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(test_samples__only_justified_nines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_samples__only_justified_nines, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_samples__nothing_below_the_floor, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_samples__full_is_no_overrun, setup, teardown),

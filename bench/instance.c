@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* instance.c - the engine's process: see instance.h. The parent's thread. */
+#include "bench/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/signals.h"
+#include "shm/clock.h"
+#include "shm/wait.h"
+
+#define READY_NS 30000000000u
+#define LEAVE_NS 10000000000u
+#define LOOK_NS 2000000
+
+static const char *const suffixes[] = {"cmd", "rep", "md"};
+
+/* The engine beside this program. */
+static void engine_path(char *ret_path, size_t bytes)
+{
+	char self[4096];
+	const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	snprintf(ret_path, bytes, "%.*ssluice-engine", slash ? (int)(slash - self) + 1 : 0, self);
+}
+
+static _Noreturn void become(const struct bench_instance *instance, bool durable, pid_t parent)
+{
+	const int error = open(instance->error_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	char path[4096], cpu[16], bytes[24], log[4200];
+
+	engine_path(path, sizeof(path));
+	snprintf(cpu, sizeof(cpu), "%" PRIu32, instance->cpu);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, instance->wal_bytes);
+	snprintf(log, sizeof(log), "%s/log", instance->dir);
+	setpgid(0, 0);
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent || error < 0)
+		_exit(127);
+	dup2(error, STDERR_FILENO);
+	execl(path, "sluice-engine", "--name", instance->name, "--cpu", cpu, "--once", "--wait",
+	      sluice_wait_name(instance->wait), "--durability", durable ? "batch" : "off",
+	      durable ? "--format" : NULL, "--wal", log, "--wal-size", bytes, NULL);
+	dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+/* The first thing the engine said, as the reason of its end. */
+static int failed(const struct bench_instance *instance, int error, struct sluice_diag *diag)
+{
+	char text[400] = "";
+	FILE *file = fopen(instance->error_path, "re");
+	size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+
+	if (file)
+		fclose(file);
+	while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		text[--n] = '\0';
+	return sluice_diag_set(diag, error, "sluice-engine failed: %s",
+			       n ? text : "without a word");
+}
+
+static bool is_ready(const struct bench_instance *instance)
+{
+	struct sluice_segment segment;
+	char name[SLUICE_SEGMENT_NAME_BYTES];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s.%s", instance->name, suffixes[i]);
+		if (sluice_segment_attach(&segment, name, SLUICE_ACCESS_READ, NULL))
+			return false;
+		sluice_segment_close(&segment);
+	}
+	return true;
+}
+
+static void unlink_rings(const struct bench_instance *instance)
+{
+	char name[SLUICE_SEGMENT_NAME_BYTES];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s.%s", instance->name, suffixes[i]);
+		sluice_segment_unlink(name, NULL);
+	}
+}
+
+int bench_instance_start(struct bench_instance *instance, bool durable, struct sluice_diag *diag)
+{
+	const struct timespec look = {.tv_nsec = LOOK_NS};
+	const uint64_t began_ns = sluice_clock_ns();
+	const pid_t parent = getpid();
+	int status;
+
+	snprintf(instance->error_path, sizeof(instance->error_path), "%s/engine.err",
+		 instance->dir);
+	fflush(NULL);
+	instance->pid = fork();
+	if (!instance->pid)
+		become(instance, durable, parent);
+	if (instance->pid < 0)
+		return sluice_diag_set(diag, errno, "cannot start sluice-engine: %s",
+				       strerror(errno));
+	while (!is_ready(instance)) {
+		if (waitpid(instance->pid, &status, WNOHANG) == instance->pid) {
+			instance->pid = 0;
+			unlink_rings(instance);
+			return failed(instance, ECHILD, diag);
+		}
+		if (sluice_signals_stop())
+			return -EINTR;
+		if (sluice_clock_ns() - began_ns > READY_NS)
+			return failed(instance, ETIMEDOUT, diag);
+		nanosleep(&look, NULL);
+	}
+	return 0;
+}
+
+int bench_instance_stop(struct bench_instance *instance, struct sluice_diag *diag)
+{
+	const struct timespec look = {.tv_nsec = LOOK_NS};
+	const uint64_t began_ns = sluice_clock_ns();
+	int status = 0;
+
+	if (instance->pid <= 0)
+		return 0;
+	while (waitpid(instance->pid, &status, WNOHANG) != instance->pid) {
+		if (sluice_signals_stop() || sluice_clock_ns() - began_ns > LEAVE_NS)
+			kill(instance->pid, SIGKILL);
+		nanosleep(&look, NULL);
+	}
+	instance->pid = 0;
+	unlink_rings(instance);
+	return status ? failed(instance, ECHILD, diag) : 0;
+}

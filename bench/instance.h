@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * instance.h - a real sluice-engine in a process of its own, and the process that sends it commands
+ * and reads their reports.
+ */
+#ifndef SLUICE_BENCH_INSTANCE_H
+#define SLUICE_BENCH_INSTANCE_H
+
+#include "bench/pair.h"
+#include "bench/samples.h"
+#include "shm/histogram.h"
+
+struct bench_instance {
+	char name[40];
+	char dir[4096]; /* of the log, or "" with durability off; and of what the engine says */
+	char error_path[4200];
+	uint32_t cpu;
+	uint32_t wait;
+	uint64_t wal_bytes;
+	int pid;
+};
+
+/* Starts it and waits until its rings are there. */
+int bench_instance_start(struct bench_instance *instance, bool durable, struct sluice_diag *diag);
+
+/* Waits for its end, which comes when the client has left; removes the rings if any are left. */
+int bench_instance_stop(struct bench_instance *instance, struct sluice_diag *diag);
+
+struct bench_client {		      /* in memory shared with the parent */
+	struct bench_samples samples; /* ns from the intended time to the report in hand */
+	struct bench_samples service; /* from the publish */
+	struct sluice_histogram_snapshot take, commit, report; /* the engine's, of that time */
+	char name[40];
+	uint64_t run_ns;
+	uint64_t rate;
+	uint32_t wait;
+	char pages[64]; /* behind the command ring, by the kernel's word */
+};
+
+/* A side for bench_pair_run; arg is a struct bench_client. */
+int bench_client_run(struct bench_pair *pair, uint32_t side, void *arg);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - sluice-bench: measures this machine and Sluice on it, in turns, and says so in a table
+ * and a JSON file. One thread; every measured process is a child that dies with it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/ticks.h"
+#include "cli/exit.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "cli/signals.h"
+#include "shm/placement.h"
+#include "shm/wait.h"
+
+struct values {
+	const char *what;
+	const char *file;
+	const char *out;
+	const char *dir;
+	const char *data;
+	uint64_t seconds_ns;
+	uint64_t pairs;
+	uint64_t rate;
+	uint64_t commands;
+	uint32_t wait;
+};
+
+static const struct {
+	const char *name;
+	const char *title;
+	int (*run)(const struct bench_plan *plan, struct bench_scenario *scenario,
+		   struct sluice_diag *diag);
+} scenarios[BENCH_SCENARIOS] = {
+	{"round-trip", "there and back between two processes, beside bare cache lines",
+	 bench_round_trip},
+	{"one-way", "events per second through one ring", bench_one_way},
+	{"report", "publish to report through a real engine, beside the bare durable write",
+	 bench_report},
+	{"matching", "the matching core alone", bench_matching},
+	{"wake-up", "an event for a consumer that sleeps in the kernel", bench_wake_up},
+};
+
+static const struct sluice_option table[] = {
+	{"out", 'o', SLUICE_OPTION_STRING(struct values, out), .value = "FILE",
+	 .help = "write the result to FILE, as JSON"},
+	{"seconds", 's', SLUICE_OPTION_DURATION(struct values, seconds_ns), .initial = "500ms",
+	 .min = 1000000, .max = 600000000000u, .help = "of one run of one arm"},
+	{"pairs", 'p', SLUICE_OPTION_COUNT(struct values, pairs), .initial = "5", .min = 1,
+	 .max = BENCH_PAIRS_MAX - 1, .help = "runs of each arm, in turns"},
+	{"rate", 'r', SLUICE_OPTION_RATE(struct values, rate), .initial = "2000", .min = 1,
+	 .max = 100000, .help = "report: commands per second of the open loop"},
+	{"commands", 0, SLUICE_OPTION_COUNT(struct values, commands), .initial = "1000000",
+	 .min = 1000, .max = 10000000, .help = "matching: commands of the generated flow"},
+	{"wait", 'w', SLUICE_OPTION_CHOICE(struct values, wait),
+	 .words = "adaptive|spin|yield|block", .initial = "adaptive",
+	 .help = "report: how engine and client wait"},
+	{"dir", 0, SLUICE_OPTION_STRING(struct values, dir), .value = "DIR", .initial = "/var/tmp",
+	 .help = "report: where the log is written, on a real filesystem"},
+	{"data", 0, SLUICE_OPTION_STRING(struct values, data), .value = "DIR",
+	 .help = "matching: directory of the recorded order flow (SLUICE_DATA)"},
+};
+
+static const struct sluice_cli_command command = {
+	.program = BENCH_PROGRAM,
+	.summary = "measure this machine, and Sluice beside it",
+	.description =
+		"WHAT is quick (all of them, in less than half a minute), one of round-trip, "
+		"one-way, "
+		"report, matching, wake-up, or table, which shows a FILE written with --out "
+		"again.\n\n"
+		"What the machine itself can do is measured in the same run, in turns, and the "
+		"ratios "
+		"are what to trust. Nothing is a gate: the exit code does not depend on a time.",
+	.options = table,
+	.option_count = sizeof(table) / sizeof(table[0]),
+	.positionals = {{.name = "WHAT",
+			 .help = "quick, a scenario, or table",
+			 .offset = offsetof(struct values, what)},
+			{.name = "FILE",
+			 .help = "of table",
+			 .offset = offsetof(struct values, file),
+			 .optional = true}},
+	.examples = {{"sluice-bench quick --out result.json", "everything, briefly"},
+		     {"sluice-bench round-trip --seconds 2s --pairs 9", "one scenario, longer"},
+		     {"sluice-bench table result.json", "the table of a result"}},
+};
+
+/* The engine's CPU is where the disk's interrupts come; the other party gets the nearest other. */
+static int make_plan(const struct values *values, struct bench_plan *ret_plan,
+		     struct sluice_diag *diag)
+{
+	struct bench_plan plan = {
+		.run_ns = values->seconds_ns,
+		.pairs = (uint32_t)values->pairs,
+		.rate = values->rate,
+		.wait = values->wait,
+		.dir = values->dir,
+		.data = values->data ? values->data : getenv("SLUICE_DATA"),
+		.commands = values->commands,
+	};
+	struct sluice_placement placement;
+	int rc = sluice_placement_plan(values->dir, &placement, diag);
+
+	if (rc)
+		return rc;
+	if (!plan.data || !plan.data[0])
+		plan.data = "../shared/data";
+	plan.cpus[0] = (uint32_t)placement.engine_cpu;
+	plan.cpus[1] = (uint32_t)placement.producer_cpu;
+	plan.two_cpus = placement.usable_cpus >= 2 && plan.cpus[0] != plan.cpus[1];
+	*ret_plan = plan;
+	return 0;
+}
+
+static int run_scenario(struct bench_result *result, int i, const struct bench_plan *plan,
+			struct sluice_diag *diag)
+{
+	struct bench_scenario *scenario = &result->scenarios[result->scenario_count++];
+
+	snprintf(scenario->name, sizeof(scenario->name), "%s", scenarios[i].name);
+	snprintf(scenario->title, sizeof(scenario->title), "%s", scenarios[i].title);
+	if (!sluice_cli_is_quiet())
+		fprintf(stderr, BENCH_PROGRAM ": %s: %s\n", scenario->name, scenario->title);
+	return scenarios[i].run(plan, scenario, diag);
+}
+
+static int measure(struct bench_result *result, const struct values *values,
+		   struct sluice_diag *diag)
+{
+	const bool all = !strcmp(values->what, "quick");
+	const uint64_t began_ns = sluice_clock_ns();
+	struct bench_plan plan;
+	int rc = make_plan(values, &plan, diag);
+
+	if (rc)
+		return rc;
+	bench_ticks_init();
+	result->clock_cost_ns = bench_clock.cost_ns;
+	result->clock_floor_ns = bench_clock.floor_ns;
+	result->started_realtime_ns = sluice_clock_realtime_ns();
+	bench_environment(result, &plan);
+	for (int i = 0; i < BENCH_SCENARIOS && !rc; i++)
+		if (all || !strcmp(values->what, scenarios[i].name))
+			rc = run_scenario(result, i, &plan, diag);
+	bench_environment_end(result);
+	result->elapsed_ns = sluice_clock_ns() - began_ns;
+	return rc;
+}
+
+static int save(const struct bench_result *result, const char *path, struct sluice_diag *diag)
+{
+	FILE *file = fopen(path, "we");
+	int rc;
+
+	if (!file)
+		return sluice_diag_set(diag, errno, "%s: %s", path, strerror(errno));
+	rc = bench_write_json(result, file);
+	if (fclose(file) || rc)
+		return sluice_diag_set(diag, EIO, "%s: cannot be written", path);
+	return 0;
+}
+
+static bool is_known(const char *what)
+{
+	bool known = !strcmp(what, "quick") || !strcmp(what, "table");
+
+	for (int i = 0; i < BENCH_SCENARIOS; i++)
+		known |= !strcmp(what, scenarios[i].name);
+	return known;
+}
+
+static int check(const struct values *values, struct sluice_diag *diag)
+{
+	const bool is_table = !strcmp(values->what, "table");
+	int rc;
+
+	if (is_known(values->what) && is_table == !!values->file)
+		return 0;
+	if (is_table)
+		rc = sluice_diag_set(diag, EINVAL, "table needs the FILE of a result");
+	else if (values->file)
+		rc = sluice_diag_set(diag, EINVAL, "%s takes no FILE", values->what);
+	else
+		rc = sluice_diag_set(diag, EINVAL, "unknown scenario \"%.64s\"", values->what);
+	sluice_diag_hint(diag, BENCH_PROGRAM " --help");
+	return rc;
+}
+
+/* How to do it again; where the result went does not belong to it. */
+static void note_command(struct bench_result *result, int argc, char **argv)
+{
+	size_t used = (size_t)snprintf(result->command, sizeof(result->command), BENCH_PROGRAM);
+
+	for (int i = 1; i < argc && used < sizeof(result->command); i++) {
+		if (!strncmp(argv[i], "--out=", 6))
+			continue;
+		if (!strcmp(argv[i], "--out") || !strcmp(argv[i], "-o"))
+			i++;
+		else
+			used += (size_t)snprintf(result->command + used,
+						 sizeof(result->command) - used, " %s", argv[i]);
+	}
+}
+
+static int run(struct bench_result *result, const struct values *values, struct sluice_diag *diag)
+{
+	int rc;
+
+	if (!strcmp(values->what, "table"))
+		rc = bench_load_json(result, values->file, diag);
+	else
+		rc = measure(result, values, diag);
+	if (!rc && values->out)
+		rc = save(result, values->out, diag);
+	if (rc)
+		return rc;
+	if (sluice_cli_is_json())
+		bench_write_json(result, stdout);
+	else
+		bench_write_table(result, stdout);
+	return fflush(stdout) ? sluice_diag_set(diag, EIO, "stdout: cannot be written") : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench_result result;
+	static struct values values;
+	struct sluice_options options;
+	struct sluice_diag diag = {.text = ""};
+	int exit_code, rc;
+
+	note_command(&result, argc, argv);
+	if (!sluice_options_start(&options, &command, argc, argv, &values, &exit_code))
+		return exit_code;
+	sluice_signals_install();
+	rc = check(&values, &diag);
+	if (rc) {
+		exit_code = sluice_cli_error(BENCH_PROGRAM, SLUICE_EXIT_USAGE, &diag);
+		sluice_options_release(&options);
+		return exit_code;
+	}
+	rc = run(&result, &values, &diag);
+	exit_code = sluice_exit_from_error(rc);
+	if (sluice_signals_stop())
+		exit_code = sluice_signals_exit(exit_code);
+	else if (rc)
+		sluice_cli_error(BENCH_PROGRAM, exit_code, &diag);
+	sluice_options_release(&options);
+	return exit_code;
+}
