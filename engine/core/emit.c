@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define AHEAD 8u /* reports between the one written and the one fetched */
+
 #define KEY_0 UINT64_C(0x2d358dccaa6c78a5)
 #define KEY_1 UINT64_C(0x8bb84b93962eacc9)
 #define KEY_2 UINT64_C(0x4b33a62ed433d4a3)
@@ -31,6 +33,13 @@ struct fields {
 	uint8_t reason;
 	uint16_t flags;
 };
+
+/* Both lines of the slot that is written a few reports from now: a ring is larger than the cache. */
+static inline void prefetch_slot(const struct sluice_report *report)
+{
+	__builtin_prefetch(report, 1);
+	__builtin_prefetch((const char *)report + 64, 1);
+}
 
 static void make_room(struct sluice_sink *sink)
 {
@@ -65,6 +74,7 @@ static inline __attribute__((always_inline)) void emit(struct sluice_step *step,
 	if (sluice_unlikely(sink->report_next == sink->report_limit))
 		make_room(sink);
 	r = &sink->reports[(sink->report_next - 1) & sink->report_mask];
+	prefetch_slot(&sink->reports[(sink->report_next + AHEAD) & sink->report_mask]);
 	r->head.type = f->type;
 	r->head.length = sizeof(*r);
 	r->head.participant = sink->participant;
