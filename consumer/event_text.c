@@ -183,6 +183,21 @@ static void put_report(struct printing *p, struct sluice_names *names)
 	}
 }
 
+/* Durable before visible is the rule and needs no word; anything less is said in every report. */
+static void put_durability(struct printing *p)
+{
+	switch (p->r->head.flags & SLUICE_REPORT_DURABILITY_MASK) {
+	case SLUICE_REPORT_ASYNC:
+		put_word(&p->w, "durability", "async");
+		break;
+	case SLUICE_REPORT_NO_LOG:
+		put_word(&p->w, "durability", "off");
+		break;
+	default:
+		break;
+	}
+}
+
 size_t sluice_report_text(char *buffer, size_t size, enum sluice_event_style style,
 			  const struct sluice_report *report, struct sluice_names *names)
 {
@@ -199,6 +214,7 @@ size_t sluice_report_text(char *buffer, size_t size, enum sluice_event_style sty
 	put_u64(&p.w, "cmd_seq", report->cmd_seq);
 	put_word(&p.w, "type", sluice_report_type_name(report->head.type));
 	put_report(&p, names);
+	put_durability(&p);
 	return writer_end(&p.w);
 }
 

@@ -127,7 +127,7 @@ static void entry_fill(struct sluice_participant *entry,
 		       const struct sluice_participant_options *options)
 {
 	entry->role = options->role;
-	/* relaxed, both: identity, published by the state */
+	/* relaxed: identity, published by the state */
 	atomic_store_explicit(&entry->policy, options->policy, memory_order_relaxed);
 	entry->pid = (uint32_t)getpid();
 	entry->uid = (uint32_t)getuid();
@@ -138,6 +138,7 @@ static void entry_fill(struct sluice_participant *entry,
 	if (getrandom(&entry->incarnation, sizeof(entry->incarnation), 0) < 0)
 		entry->incarnation = sluice_clock_ns();
 	entry->joined_realtime_ns = sluice_clock_realtime_ns();
+	/* relaxed: as the policy */
 	atomic_store_explicit(&entry->lag_max, options->lag_max, memory_order_relaxed);
 	entry->wait = options->wait;
 	entry->cpu = pinned_cpu();

@@ -34,12 +34,13 @@ bool sluice_participant_view(const struct sluice_segment *segment, uint32_t inde
 	if (view.state == SLUICE_PARTICIPANT_FREE || view.state > SLUICE_PARTICIPANT_EVICTED)
 		return false;
 	view.role = entry->role;
-	/* relaxed, both: the state is compared again below */
+	/* relaxed: the state is compared again below */
 	view.policy = atomic_load_explicit(&entry->policy, memory_order_relaxed);
 	view.pid = entry->pid;
 	view.wait = entry->wait;
 	view.cpu = entry->cpu;
 	view.joined_realtime_ns = entry->joined_realtime_ns;
+	/* relaxed: as the policy */
 	view.lag_max = atomic_load_explicit(&entry->lag_max, memory_order_relaxed);
 	memcpy(view.name, entry->name, sizeof(view.name) - 1);
 	/* relaxed, all below: statistics of another process, printed and never acted on */

@@ -92,7 +92,8 @@ struct sluice_core_stats {
 	uint32_t orders_live;
 	uint32_t levels_far;
 	uint32_t reserved;
-	uint64_t rebases; /* of a price window */
+	uint64_t rebases;    /* of a price window */
+	uint64_t duplicates; /* of the rejected: commands that a source had sent before */
 };
 void sluice_core_stats(const struct sluice_core *core, struct sluice_core_stats *ret_stats);
 

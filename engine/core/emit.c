@@ -34,7 +34,7 @@ struct fields {
 	uint16_t flags;
 };
 
-/* Both lines of the slot that is written a few reports from now: a ring is larger than the cache. */
+/* Both lines of the slot that is written some reports from now: a ring exceeds the cache. */
 static inline void prefetch_slot(const struct sluice_report *report)
 {
 	__builtin_prefetch(report, 1);
@@ -137,6 +137,7 @@ void sluice_emit_rejected_symbol(struct sluice_step *step, enum sluice_reason re
 	f.side = step->side;
 	f.reason = (uint8_t)reason;
 	step->core->stats.rejected++;
+	step->core->stats.duplicates += reason == SLUICE_REASON_DUPLICATE_COMMAND;
 	emit(step, &f);
 }
 

@@ -6,6 +6,7 @@
 
 helpers=${SLUICE_BUILD:-build/release}/tests/integration
 case $helpers in /*) ;; *) helpers=$(pwd)/$helpers ;; esac
+file_blocks='' under=''
 small='--symbols-max 8 --orders-max 16Ki --levels-max 1Ki --window-ticks 1Ki --wal-size 16M'
 
 # start_engine OPTION...: on the log $place/log, as $engine_pid; talks into $place/engine. The file
@@ -58,6 +59,13 @@ ends_with() {
 	[ "$status" -eq "$1" ]
 }
 
+# The producer and the consumer that were started last end, one way or another.
+settle() {
+	for pid in "$producer_pid" "$consumer_pid"; do
+		ends_with 0 "$pid" >/dev/null 2>&1
+	done
+}
+
 # says FILE PATTERN [COUNT]: within 10 s the file has COUNT lines (1) that match
 says() {
 	tries=500
@@ -79,6 +87,20 @@ lines() {
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || return 1
 		pause_ms 20
+	done
+}
+
+# executed N: within 10 s the engine's durable point is at command N
+executed() {
+	tries=200
+	until "$bin/sluice" stat -n "$name" --json --once 2>/dev/null |
+		grep -q "\"durable_seq\":$1,"; do
+		tries=$((tries - 1))
+		if [ "$tries" -eq 0 ]; then
+			echo "command $1 is not durable"
+			return 1
+		fi
+		pause_ms 50
 	done
 }
 

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop.c - the engine's main loop: read a batch, copy it into the log's block, match the copy, hand
+ * the block to the kernel, go on; on completions publish and release.
+ *
+ * While a write is in flight the loop yields at every miss: on the CPU that takes the disk's
+ * interrupt the completion runs in an ordinary kernel thread, which a spinning engine would keep
+ * waiting until the next tick.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/report.h"
+#include "cli/signals.h"
+#include "shm/clock.h"
+
+#define BATCH_MAX 256u
+#define SUBMIT_BYTES (16u * 1024u) /* a bigger block costs the disk hardly more */
+/* Two small blocks per commit time: more only queue in the device, and eat the log 4 KiB each. */
+#define STAGGER 2u
+#define SEAL_AFTER_NS 1000000u
+#define IDLE_WAIT_NS 10000000u
+#define BLOCK_AFTER_NS 2000000u /* idle: from then on no yielding before each sleep */
+#define YIELD_NS 40000u		/* then sleep in the kernel for the completion */
+#define COMMIT_WAIT_NS 200000u
+#define RECOVER_AFTER_NS 20000000u
+#define NOTES_EVERY_NS 50000000u
+#define ROOM_LOW 64u
+#define SAY_AFTER_NS 1000000000u
+
+/* The one copy of a command: everything after this looks at the copy only. */
+void engine_take(struct engine *engine, uint64_t sequence, struct sluice_command *ret_command)
+{
+	if (sluice_consumer_is_void(&engine->in, sequence)) {
+		memset(ret_command, 0, sizeof(*ret_command));
+		ret_command->head.type = SLUICE_CMD_VOID;
+		ret_command->head.length = sizeof(*ret_command);
+	} else {
+		memcpy(ret_command, sluice_consumer_event(&engine->in, sequence),
+		       sizeof(*ret_command));
+	}
+	engine->sends[sequence & engine->sends_mask] = ret_command->send_ns;
+}
+
+static void record_take(struct engine *engine, const struct sluice_command *commands, uint32_t n)
+{
+	const uint64_t now_ns = sluice_clock_ns();
+
+	for (uint32_t i = 0; i < n; i++)
+		if (commands[i].send_ns && commands[i].send_ns < now_ns)
+			sluice_histogram_record(engine->take_ns, now_ns - commands[i].send_ns);
+}
+
+/* Where n <= *n records go: the log's block, or private memory without a log. */
+static struct sluice_command *records(struct engine *engine, uint32_t *n)
+{
+	struct sluice_command *record;
+	uint32_t room;
+
+	if (!engine->wal)
+		return engine->scratch;
+	record = sluice_wal_reserve(engine->wal, engine->in.next,
+				    sluice_core_chain_hash(engine->core), engine->sink.report_next,
+				    &room);
+	if (record && room < *n)
+		*n = room;
+	return record;
+}
+
+/* Executes up to a batch; the number of commands, 0 when there is none or no room for it. */
+static int step_commands(struct engine *engine)
+{
+	struct sluice_command *record;
+	uint64_t available;
+	uint32_t n;
+	int rc;
+
+	if (engine->sink.report_limit - engine->sink.report_next < ROOM_LOW ||
+	    engine->sink.md_limit - engine->sink.md_next < ROOM_LOW) {
+		rc = engine_room(engine, 0);
+		if (rc)
+			return rc == -EAGAIN ? 0 : rc;
+	}
+	rc = sluice_consumer_poll(&engine->in, BATCH_MAX, &available);
+	if (rc)
+		return rc == -EAGAIN || rc == -EPIPE ? 0 : rc;
+	n = (uint32_t)available;
+	record = records(engine, &n);
+	if (!record)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		engine_take(engine, engine->in.next + i, &record[i]);
+	record_take(engine, record, n);
+	if (engine->wal)
+		sluice_wal_append(engine->wal, n);
+	sluice_consumer_advance(&engine->in, n);
+	sluice_core_apply_batch(engine->core, record, n, engine->executed, &engine->sink);
+	engine->executed += n;
+	sluice_consumer_count(&engine->in, n, 0);
+	engine->sealed = false;
+	return (int)n;
+}
+
+/*
+ * Group commit: at once when the disk is idle, else when the block is worth a flush or old enough
+ * for the writes in flight to be staggered evenly.
+ */
+static bool should_submit(const struct engine *engine, uint64_t now_ns)
+{
+	const uint32_t pending = sluice_wal_pending_bytes(engine->wal);
+	const uint32_t in_flight = sluice_wal_in_flight(engine->wal);
+
+	if (!pending)
+		return false;
+	return !in_flight || pending >= SUBMIT_BYTES ||
+	       now_ns - engine->submitted_ns > engine->commit_ewma_ns / STAGGER;
+}
+
+static int step_submit(struct engine *engine)
+{
+	const uint64_t now_ns = sluice_clock_ns();
+	int rc;
+
+	if (!should_submit(engine, now_ns))
+		return 0;
+	rc = sluice_wal_submit(engine->wal);
+	if (rc)
+		return rc == -EAGAIN ? 0 : rc;
+	engine_mark_push(engine);
+	engine->submitted_ns = now_ns;
+	return 1;
+}
+
+static void on_commit(uint64_t latency_ns, uint32_t n_cmds, void *arg)
+{
+	struct engine *engine = arg;
+
+	(void)n_cmds;
+	sluice_histogram_record(engine->commit_hist_ns, latency_ns);
+	engine->commit_ewma_ns = (engine->commit_ewma_ns * 7 + latency_ns) / 8;
+}
+
+/* Every producer that came has left, and nothing is unread anywhere. */
+static bool is_drained(struct engine *engine)
+{
+	struct sluice_control *control = engine->cmd.control;
+
+	/* relaxed: the lock bytes, looked at after it, say who lives */
+	if (!atomic_load_explicit(&control->producers_joined, memory_order_relaxed) ||
+	    sluice_participant_count(&engine->cmd, SLUICE_ROLE_PRODUCER) != 0)
+		return false;
+	/* relaxed: nobody is left to raise it */
+	if (atomic_load_explicit(&control->claim, memory_order_relaxed) != engine->in.next)
+		return false;
+	return !engine->wal ||
+	       (!sluice_wal_pending_bytes(engine->wal) && !sluice_wal_in_flight(engine->wal));
+}
+
+/*
+ * True when nothing is left and nothing can come. One that joined just before the ring was closed
+ * is told at its next claim; what it had published by then is executed like everything else.
+ */
+static bool end_once(struct engine *engine)
+{
+	if (!is_drained(engine))
+		return false;
+	if (engine->closed)
+		return true;
+	sluice_ring_set_state(&engine->cmd, SLUICE_STATE_DRAINING);
+	engine->closed = true;
+	return is_drained(engine);
+}
+
+/* A claimed slot that nobody publishes, and no producer lives: tombstones let the line go on. */
+static void recover_holes(struct engine *engine, uint64_t now_ns)
+{
+	/* relaxed: looked at again under the producer's lock byte */
+	const uint64_t claim = atomic_load_explicit(&engine->cmd.control->claim,
+						    memory_order_relaxed);
+	int voids;
+
+	if (claim == engine->in.next) {
+		engine->stuck_ns = 0;
+		return;
+	}
+	if (!engine->stuck_ns)
+		engine->stuck_ns = now_ns;
+	if (now_ns - engine->stuck_ns < RECOVER_AFTER_NS)
+		return;
+	engine->stuck_ns = 0;
+	voids = sluice_producer_recover(&engine->cmd);
+	if (voids > 0)
+		sluice_cli_log(ENGINE_PROGRAM, "producer=dead tombstones=%d", voids);
+}
+
+/* Nothing to execute, submit or publish. */
+static int step_idle(struct engine *engine)
+{
+	const uint64_t now_ns = sluice_clock_ns();
+	uint64_t n;
+	int rc;
+
+	if (!engine->idle_ns)
+		engine->idle_ns = now_ns;
+	if (engine->wal && sluice_wal_in_flight(engine->wal)) {
+		if (now_ns - engine->idle_ns > YIELD_NS)
+			return sluice_wal_wait(engine->wal, COMMIT_WAIT_NS);
+		sched_yield();
+		return 0;
+	}
+	if (engine->sink.report_limit == engine->sink.report_next) {
+		if (now_ns - engine->idle_ns > SAY_AFTER_NS)
+			engine_say_waiting(engine);
+		rc = engine_room(engine, IDLE_WAIT_NS);
+		return rc == -EAGAIN ? 0 : rc;
+	}
+	if (engine->wal && !engine->sealed && now_ns - engine->idle_ns > SEAL_AFTER_NS) {
+		engine->sealed = true;
+		return sluice_wal_seal(engine->wal);
+	}
+	recover_holes(engine, now_ns);
+	if (engine->wal && sluice_wal_full(engine->wal)) {
+		/* commands that cannot be taken are no reason to stay awake */
+		nanosleep(&(struct timespec){.tv_nsec = IDLE_WAIT_NS}, NULL);
+		return 0;
+	}
+	engine->in.wait = engine->options.wait;
+	if (engine->in.wait == SLUICE_WAIT_ADAPTIVE && now_ns - engine->idle_ns > BLOCK_AFTER_NS)
+		engine->in.wait = SLUICE_WAIT_BLOCK;
+	rc = sluice_consumer_wait(
+		&engine->in, 1, engine->sealed || !engine->wal ? IDLE_WAIT_NS : SEAL_AFTER_NS, &n);
+	return rc == -ETIMEDOUT || rc == -EPIPE || rc == -EAGAIN ? 0 : rc;
+}
+
+static int step(struct engine *engine)
+{
+	int progress = 0, rc;
+
+	if (engine->wal) {
+		rc = sluice_wal_poll(engine->wal);
+		if (rc < 0)
+			return rc;
+		progress |= rc;
+	}
+	engine_publish(engine);
+	rc = step_commands(engine);
+	if (rc < 0)
+		return rc;
+	progress |= rc;
+	if (engine->wal) {
+		rc = step_submit(engine);
+		if (rc < 0)
+			return rc;
+		progress |= rc;
+	}
+	if (progress) {
+		engine->idle_ns = 0;
+		return 0;
+	}
+	engine_publish(engine);
+	rc = step_idle(engine);
+	return rc < 0 ? rc : 0;
+}
+
+static void say_full(struct engine *engine)
+{
+	if (engine->full_said || !engine->wal || !sluice_wal_full(engine->wal))
+		return;
+	engine->full_said = true;
+	sluice_cli_log(ENGINE_PROGRAM,
+		       "waiting=\"the log in %s is full: commands stay in %s.cmd\" "
+		       "try=\"start over with a larger --wal-size in another directory\"",
+		       engine->options.wal, engine->options.name);
+}
+
+/* Finishes what is in the core and the log; the state after this is closed cleanly. */
+static int finish(struct engine *engine)
+{
+	int rc = 0;
+
+	while (!rc && engine->wal &&
+	       (sluice_wal_pending_bytes(engine->wal) || sluice_wal_in_flight(engine->wal))) {
+		rc = step_submit(engine);
+		if (rc >= 0)
+			rc = sluice_wal_wait(engine->wal, COMMIT_WAIT_NS);
+		rc = rc > 0 ? 0 : rc;
+		if (!rc)
+			engine_publish(engine);
+	}
+	if (!rc)
+		engine_publish(engine);
+	return rc;
+}
+
+/* --once: the reports wait for their readers, then the rings go. */
+static int retire(struct engine *engine)
+{
+	while (!sluice_producer_drained(&engine->out)) {
+		if (sluice_signals_stop())
+			return 0;
+		sluice_producer_await_drain(&engine->out, IDLE_WAIT_NS);
+	}
+	sluice_ring_set_state(&engine->rep, SLUICE_STATE_DRAINING);
+	sluice_ring_set_state(&engine->md, SLUICE_STATE_DRAINING);
+	engine_instance_retire(engine);
+	return 0;
+}
+
+static void write_hash(struct engine *engine)
+{
+	struct sluice_control *const controls[] = {engine->cmd.control, engine->rep.control};
+	const uint64_t hash = sluice_core_state_hash(engine->core);
+
+	for (int i = 0; i < 2; i++) {
+		/* relaxed: the state change that follows publishes them */
+		atomic_store_explicit(&controls[i]->note[SLUICE_NOTE_STATE_HASH], hash,
+				      memory_order_relaxed);
+		atomic_store_explicit(&controls[i]->note[SLUICE_NOTE_HASH_SEQ], engine->executed,
+				      memory_order_relaxed);
+	}
+	sluice_cli_log(ENGINE_PROGRAM,
+		       "done commands=%llu reports=%llu state_hash=%016llx "
+		       "chain_hash=%016llx",
+		       (unsigned long long)engine->executed,
+		       (unsigned long long)(engine->sink.report_next - 1), (unsigned long long)hash,
+		       (unsigned long long)sluice_core_chain_hash(engine->core));
+}
+
+int engine_run(struct engine *engine, struct sluice_diag *diag)
+{
+	uint64_t notes_ns = 0;
+	int rc = 0;
+
+	if (engine->wal)
+		sluice_wal_on_commit(engine->wal, on_commit, engine);
+	while (!rc && !sluice_signals_stop()) {
+		const uint64_t now_ns = sluice_clock_ns();
+
+		rc = step(engine);
+		if (now_ns - notes_ns < NOTES_EVERY_NS)
+			continue;
+		notes_ns = now_ns;
+		engine_notes(engine);
+		say_full(engine);
+		if (engine->options.once && end_once(engine))
+			break;
+	}
+	if (!rc)
+		rc = finish(engine);
+	if (rc) {
+		engine_halt(engine, rc);
+		engine_notes(engine);
+		return sluice_diag_set(diag, -rc, "halted: %s",
+				       engine->wal && sluice_wal_error(engine->wal) ?
+					       sluice_wal_error_text(engine->wal) :
+					       strerror(-rc));
+	}
+	engine_notes(engine);
+	write_hash(engine);
+	if (engine->wal) {
+		rc = sluice_wal_close(engine->wal, true, diag);
+		engine->wal = NULL;
+	}
+	if (!rc && engine->options.once && !sluice_signals_stop())
+		rc = retire(engine);
+	return rc;
+}

@@ -1,0 +1,205 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What an engine must not start on: rings and a log that do not belong together, a log older than
+# what was shown, a report ring that was altered, a place that is taken, wrong options. Each refusal
+# has its exit code and says what is wrong; nothing is changed by it.
+
+. tests/integration/lib.sh
+. tests/lib/engine.sh
+
+run_commands() { # COUNT TOTAL
+	timeout 20 "$bin/sluice-producer" --name "$name" --generate --seed 5 --count "$1" --session 0 \
+		--params aggressors=0 >>"$place/producer" 2>&1
+	executed "$2" || fail "commands of the producer"
+}
+
+stop_engine() { # with everything done
+	kill -TERM "$engine_pid"
+	ends_with 0 "$engine_pid"
+}
+
+# refused LABEL STATUS PATTERN: of the engine that was started last
+refused() {
+	check "$1: exit $2" ends_with "$2" "$engine_pid" 15
+	check "$1: says why" grep -q -e "$3" "$place/engine"
+}
+
+sums() { cat "$1"/* | cksum; }
+
+other_log() {
+	fresh
+	start_engine
+	ready
+	run_commands 500 500
+	stop_engine
+	mv "$place/log" "$place/log.right"
+	: >"$place/engine"
+	start_engine
+	refused "another log's rings" 5 'consumed by an engine with another log'
+	check 'another log: says what to do' grep -q 'sluice gc -n' "$place/engine"
+	rm -rf "$place/log"
+	mv "$place/log.right" "$place/log"
+	before=$(sums "$place/log")
+	: >"$place/engine"
+	start_engine
+	check 'the right log is taken up' ready
+	stop_engine
+	check 'a start writes to the log' [ "$before" != "$(sums "$place/log")" ]
+}
+
+# Rings that are untouched, but not made for where this log ends.
+untouched_rings() {
+	fresh
+	start_engine
+	ready
+	run_commands 100 100
+	stop_engine
+	mv "$place/log" "$place/log.used"
+	rm -f "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name."*
+	: >"$place/engine"
+	start_engine
+	ready
+	kill -STOP "$engine_pid"
+	"$helpers/abuse" hostile "$name" 200 || fail 'hostile'
+	kill -9 "$engine_pid"
+	wait "$engine_pid" 2>/dev/null
+	rm -rf "$place/log"
+	mv "$place/log.used" "$place/log"
+	: >"$place/engine"
+	start_engine
+	refused 'unread rings for another log' 5 'another log'
+	rm -rf "$place/log"
+}
+
+older_log() {
+	fresh
+	start_engine
+	ready
+	run_commands 300 300
+	stop_engine
+	cp -r "$place/log" "$place/log.old"
+	start_engine
+	ready 2
+	run_commands 300 600
+	stop_engine
+	rm -rf "$place/log"
+	mv "$place/log.old" "$place/log"
+	: >"$place/engine"
+	before=$(sums "$place/log")
+	start_engine
+	refused 'a log that was put back' 5 "$name.cmd (the engine's position)"
+	check 'a log that was put back: nothing was written' [ "$before" = "$(sums "$place/log")" ]
+}
+
+altered_report() {
+	fresh
+	start_engine
+	ready
+	run_commands 300 300
+	stop_engine
+	"$helpers/abuse" flip "$name" 200 || fail 'flip'
+	: >"$place/engine"
+	start_engine
+	refused 'an altered report' 5 "report 200 in $name.rep is not the one"
+	"$helpers/abuse" flip "$name" 200
+	: >"$place/engine"
+	start_engine
+	check 'the report put right again: starts' ready
+	stop_engine
+}
+
+removed_ring() {
+	fresh
+	start_engine
+	ready
+	run_commands 100 100
+	stop_engine
+	rm -f "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name.cmd"
+	: >"$place/engine"
+	start_engine
+	refused 'NAME.cmd removed, reports unread' 5 "$name.rep holds reports that nobody has read"
+	check 'the unread reports are still there' [ -e "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name.rep" ]
+	start_consumer "$place/unread" --until-idle 200ms
+	check 'they can be read' ends_with 0 "$consumer_pid"
+	check 'all of them' dense "$place/unread"
+	: >"$place/engine"
+	start_engine
+	check 'NAME.cmd removed, reports read: starts' ready
+	stop_engine
+}
+
+taken() {
+	fresh
+	start_engine
+	ready
+	first=$engine_pid
+	other=$name
+	name=${other}b
+	start_engine
+	name=$other
+	second=$engine_pid
+	start_engine
+	refused 'two engines at once' 3 "$name has an engine already: process $first\$"
+	engine_pid=$second
+	check 'the same log under another name: says it waits' \
+		says "$place/engine" 'waiting="somebody has the log'
+	refused 'the same log under another name' 3 'another engine has the log in'
+	kill -TERM "$first"
+	check 'the first was not disturbed' ends_with 0 "$first"
+}
+
+options() {
+	fresh
+	start_bare
+	refused 'no --wal' 2 'wal DIR is missing'
+	: >"$place/engine"
+	start_bare --wal "$place/nothing"
+	refused 'no log in the directory' 4 '--format'
+	: >"$place/engine"
+	start_bare --wal "$place/log" --durability off
+	refused 'a log and --durability off' 2 'leave out'
+	: >"$place/engine"
+	start_bare --durability off --ring-size 5000
+	refused 'ring size 5000' 2 '4096.*8192'
+	: >"$place/engine"
+	start_bare --durability off --cpu 4095
+	refused 'no such CPU' 2 '4095'
+	check 'nothing was left behind' \
+		sh -c '! ls "${SLUICE_SHM_DIR:-/dev/shm}" | grep "^sluice\.$1\."' - "$name"
+	start_engine
+	ready
+	stop_engine
+	before=$(od -An -tx1 -N64 "$place/log/super")
+	: >"$place/engine"
+	start_engine --wal-size 32M
+	ready
+	stop_engine
+	check '--format keeps an existing log' [ "$before" = "$(od -An -tx1 -N64 "$place/log/super")" ]
+}
+
+# A directory on a file system of 8 MiB, in a mount namespace of its own.
+no_space() {
+	fresh
+	mkdir "$place/small"
+	if ! unshare -m sh -c 'mount -t tmpfs -o size=8m none "$1"' - "$place/small" 2>/dev/null; then
+		echo 'skip: no space while formatting: mounting is not allowed here'
+		return
+	fi
+	# shellcheck disable=SC2016,SC2086
+	unshare -m sh -c 'mount -t tmpfs -o size=8m none "$1" && shift && exec "$@"' - \
+		"$place/small" "$bin/sluice-engine" --name "$name" --format $small --wal-size 16M \
+		--wal "$place/small/log" >"$place/engine" 2>&1 &
+	engine_pid=$!
+	refused 'no space while formatting' 3 '[Nn]o space'
+}
+
+other_log
+untouched_rings
+older_log
+altered_report
+removed_ring
+taken
+options
+no_space
+ended
