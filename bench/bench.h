@@ -135,6 +135,8 @@ int bench_load_json(struct bench_result *ret_result, const char *path, struct sl
 
 /* table.c: the Markdown table, then where the rest goes, at most 100 columns. */
 void bench_write_table(const struct bench_result *result, FILE *out);
+/* Latencies, ratios and one line that says where: for a first page. */
+void bench_write_brief(const struct bench_result *result, FILE *out);
 
 /*
  * The scenarios: 0 (measured, or the reason why not is set), -EINTR after a signal, or -errno with

@@ -27,6 +27,7 @@ struct values {
 	uint64_t rate;
 	uint64_t commands;
 	uint32_t wait;
+	bool brief;
 };
 
 static const struct {
@@ -60,6 +61,8 @@ static const struct sluice_option table[] = {
 	 .help = "report: how engine and client wait"},
 	{"dir", 0, SLUICE_OPTION_STRING(struct values, dir), .value = "DIR", .initial = "/var/tmp",
 	 .help = "report: where the log is written, on a real filesystem"},
+	{"brief", 0, SLUICE_OPTION_FLAG(struct values, brief),
+	 .help = "table: latencies and ratios only"},
 	{"data", 0, SLUICE_OPTION_STRING(struct values, data), .value = "DIR",
 	 .help = "matching: directory of the recorded order flow (SLUICE_DATA)"},
 };
@@ -220,6 +223,8 @@ static int run(struct bench_result *result, const struct values *values, struct 
 		return rc;
 	if (sluice_cli_is_json())
 		bench_write_json(result, stdout);
+	else if (values->brief)
+		bench_write_brief(result, stdout);
 	else
 		bench_write_table(result, stdout);
 	return fflush(stdout) ? sluice_diag_set(diag, EIO, "stdout: cannot be written") : 0;

@@ -154,6 +154,13 @@ static void write_aim(FILE *out, const char *label, double got, const char *rang
 			     "missed");
 }
 
+/* As many digits as the column takes. */
+static void write_range(char *range, size_t bytes, const struct bench_ratio *ratio)
+{
+	snprintf(range, bytes, "%.*f..%.*f", ratio->min < 100 ? 2 : 0, ratio->min,
+		 ratio->max < 100 ? 2 : 0, ratio->max);
+}
+
 static void write_ratios(const struct bench_result *result, FILE *out)
 {
 	char range[112];
@@ -168,7 +175,7 @@ static void write_ratios(const struct bench_result *result, FILE *out)
 		for (uint32_t i = 0; i < scenario->ratio_count; i++) {
 			const struct bench_ratio *ratio = &scenario->ratios[i];
 
-			snprintf(range, sizeof(range), "%.2f..%.2f", ratio->min, ratio->max);
+			write_range(range, sizeof(range), ratio);
 			write_aim(out, ratio->label, ratio->median, range, ratio->aim);
 		}
 		if (scenario->aim_value > 0 && !scenario->reason[0]) {
@@ -219,15 +226,42 @@ static void write_environment(const struct bench_result *result, FILE *out)
 		"clock cost", result->clock_cost_ns, result->clock_floor_ns);
 }
 
-void bench_write_table(const struct bench_result *result, FILE *out)
+static const char *fact(const struct bench_result *result, const char *key)
 {
-	char text[BENCH_TEXT_BYTES], heading[512];
+	for (uint32_t i = 0; i < result->fact_count; i++)
+		if (!strcmp(result->facts[i].key, key))
+			return result->facts[i].value;
+	return "unknown";
+}
+
+static void write_latencies(const struct bench_result *result, FILE *out)
+{
+	char heading[512];
 
 	snprintf(heading, sizeof(heading),
 		 "| %-*s |     p50 |     p99 |   p99.9 |  samples |\n"
 		 "|:--|--:|--:|--:|--:|\n",
 		 LABEL_WIDTH, "latency, medians of the runs");
 	write_rows(result, out, is_any_latency, write_latency, heading);
+}
+
+void bench_write_brief(const struct bench_result *result, FILE *out)
+{
+	char cpu[BENCH_TEXT_BYTES], kernel[BENCH_TEXT_BYTES], commit[BENCH_TEXT_BYTES];
+
+	write_latencies(result, out);
+	write_ratios(result, out);
+	fprintf(out, "%.40s, %.4s CPUs, %.40s, commit %.12s, `make bench-quick`.\n",
+		clean(fact(result, "cpu_model"), cpu, sizeof(cpu)), fact(result, "cpus_usable"),
+		clean(fact(result, "kernel"), kernel, sizeof(kernel)),
+		clean(fact(result, "git_commit"), commit, sizeof(commit)));
+}
+
+void bench_write_table(const struct bench_result *result, FILE *out)
+{
+	char text[BENCH_TEXT_BYTES], heading[512];
+
+	write_latencies(result, out);
 	snprintf(heading, sizeof(heading),
 		 "| %-*s |    M/s |  min..max | batch |  empty |\n"
 		 "|:--|--:|--:|--:|--:|\n",

@@ -118,7 +118,18 @@ static void test_event_text__trades(void **state)
 		      "\"taker_order_id\":18446744073709551615,\"maker_account\":4,"
 		      "\"taker_account\":3,\"price\":189.50,\"qty\":100,\"maker_leaves_qty\":7,"
 		      "\"taker_leaves_qty\":40,\"fees\":{\"maker\":-3,\"taker\":9},"
-		      "\"auction\":true}");
+		      "\"auction\":true,\"durability\":\"async\"}");
+}
+
+static void test_event_text__says_less_than_durable(void **state)
+{
+	struct sluice_report r = report_of(SLUICE_REP_VOID);
+
+	(void)state;
+	r.head.flags = SLUICE_REPORT_NO_LOG;
+	report_is(&r, "{\"n\":12,\"cmd_seq\":5,\"type\":\"void\",\"durability\":\"off\"}");
+	r.head.flags = SLUICE_REPORT_DURABLE;
+	report_is(&r, "{\"n\":12,\"cmd_seq\":5,\"type\":\"void\"}");
 }
 
 static void test_event_text__other_commands(void **state)
@@ -389,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_event_text__reports_about_orders),
 		cmocka_unit_test(test_event_text__trades),
+		cmocka_unit_test(test_event_text__says_less_than_durable),
 		cmocka_unit_test(test_event_text__other_commands),
 		cmocka_unit_test(test_event_text__lines_for_people),
 		cmocka_unit_test(test_event_text__market_data),
