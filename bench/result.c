@@ -9,7 +9,7 @@ static void write_row(struct sluice_json *json, const struct bench_row *row)
 	sluice_json_string(json, "label", row->label);
 	sluice_json_object(json, "values");
 	for (uint32_t i = 0; i < row->value_count; i++)
-		sluice_json_decimal(json, row->values[i].key, row->values[i].value, 3);
+		sluice_json_decimal(json, row->values[i].key, row->values[i].value, 9);
 	sluice_json_end(json);
 	sluice_json_end(json);
 }
@@ -18,9 +18,9 @@ static void write_ratio(struct sluice_json *json, const struct bench_ratio *rati
 {
 	sluice_json_object(json, NULL);
 	sluice_json_string(json, "label", ratio->label);
-	sluice_json_decimal(json, "median", ratio->median, 4);
-	sluice_json_decimal(json, "min", ratio->min, 4);
-	sluice_json_decimal(json, "max", ratio->max, 4);
+	sluice_json_decimal(json, "median", ratio->median, 9);
+	sluice_json_decimal(json, "min", ratio->min, 9);
+	sluice_json_decimal(json, "max", ratio->max, 9);
 	sluice_json_u64(json, "pairs", ratio->pairs);
 	sluice_json_decimal(json, "aim", ratio->aim, 4);
 	sluice_json_end(json);
@@ -50,7 +50,7 @@ static void write_scenario(struct sluice_json *json, const struct bench_scenario
 	sluice_json_string(json, "reason", scenario->reason);
 	sluice_json_string(json, "aim_text", scenario->aim_text);
 	sluice_json_decimal(json, "aim_value", scenario->aim_value, 3);
-	sluice_json_decimal(json, "aim_got", scenario->aim_got, 3);
+	sluice_json_decimal(json, "aim_got", scenario->aim_got, 9);
 	sluice_json_array(json, "rows");
 	for (uint32_t i = 0; i < scenario->row_count; i++)
 		write_row(json, &scenario->rows[i]);
