@@ -3,6 +3,12 @@
 #ifndef SLUICE_TESTS_UNIT_PRODUCER_FIXTURE_H
 #define SLUICE_TESTS_UNIT_PRODUCER_FIXTURE_H
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

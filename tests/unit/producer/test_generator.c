@@ -20,7 +20,7 @@
 static struct sluice_generator *open_with(const char *set)
 {
 	struct sluice_generator_params params;
-	struct sluice_generator *generator;
+	struct sluice_generator *generator = NULL;
 	struct sluice_diag diag;
 
 	sluice_generator_defaults(&params);

@@ -6,6 +6,12 @@
 #ifndef SLUICE_TESTS_FAKE_SYSROOT_H
 #define SLUICE_TESTS_FAKE_SYSROOT_H
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <ftw.h>
 #include <limits.h>
 #include <stdio.h>

@@ -6,6 +6,12 @@
 #ifndef SLUICE_TESTS_UNIT_SHM_PAGES_FIXTURE_H
 #define SLUICE_TESTS_UNIT_SHM_PAGES_FIXTURE_H
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <sys/file.h>
 
 #include "shm/proc.h"
