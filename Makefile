@@ -3,7 +3,7 @@
 # Sluice: one root Makefile, a short rules.mk per directory, objects in build/<profile>/.
 # `make help` lists the targets. Settings, on the command line or in the environment:
 #
-#   PROFILE=release|debug|asan|ubsan|tsan|cov|fuzz   what the build is for
+#   PROFILE=release|debug|asan|ubsan|tsan|cov|fuzz|crash   what the build is for
 #   BUILD=DIR     where it goes (default build/$(PROFILE))
 #   CC=clang      the compiler; CFLAGS and LDFLAGS are added to the project's own
 #   WERROR=1      warnings are errors          V=1  full command lines
@@ -12,7 +12,7 @@
 #   DESTDIR= PREFIX=/usr/local                 for install and uninstall
 
 PROFILE ?= release
-PROFILES := release debug asan ubsan tsan cov fuzz
+PROFILES := release debug asan ubsan tsan cov fuzz crash
 BUILD ?= build/$(PROFILE)
 V ?= 0
 PREFIX ?= /usr/local
@@ -27,7 +27,7 @@ CC := $(if $(filter fuzz,$(PROFILE)),clang,gcc)
 endif
 
 # Goals that compile nothing must work without a compiler or libraries.
-LIGHT_GOALS := help clean dist format-check lint-scripts uninstall
+LIGHT_GOALS := help clean dist format-check lint-scripts uninstall uninstall-library
 LIGHT := $(if $(MAKECMDGOALS),$(if $(filter-out $(LIGHT_GOALS),$(MAKECMDGOALS)),,1))
 
 # ---------------------------------------------------------------------------------- libraries
@@ -56,6 +56,8 @@ FLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all
 # It cannot model fences and says so at each; the protocols that use one have tests of their own.
 FLAGS_tsan := -O1 -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 FLAGS_cov := -O0 --coverage
+# Failpoints inside the protocol, at which tests/crash kills and stops processes.
+FLAGS_crash := -O2 -DSLUICE_RELEASE -DSLUICE_FAILPOINTS
 FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LINK_asan := -fsanitize=address,undefined
 LINK_ubsan := -fsanitize=undefined
@@ -162,7 +164,7 @@ mandir = $(DESTDIR)$(PREFIX)/share/man
 completiondir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 INSTALLED := $(filter $(BUILD)/bin/sluice%,$(PROGRAMS))
 MAN1 := $(patsubst $(BUILD)/bin/%,$(BUILD)/man/%.1,$(INSTALLED))
-MAN57 := $(wildcard docs/man/*.5 docs/man/*.7)
+MANUALS := $(wildcard docs/man/*.[357])
 COMPLETION := $(if $(filter $(SLUICE),$(PROGRAMS)),$(BUILD)/sluice.bash)
 
 $(MAN1): $(BUILD)/man/%.1: $(BUILD)/bin/%
@@ -173,17 +175,17 @@ $(BUILD)/sluice.bash: $(SLUICE)
 	$(Q)$< completion bash > $@.tmp && mv $@.tmp $@
 
 .PHONY: install uninstall
-install: programs $(MAN1) $(COMPLETION) ## install programs, man pages, completion (DESTDIR, PREFIX)
+install: programs install-library $(MAN1) $(COMPLETION) ## install programs, library, man pages, completion (DESTDIR, PREFIX)
 	install -d $(bindir) $(mandir)/man1 $(completiondir)
 	install -m 755 $(INSTALLED) $(bindir)
 	install -m 644 $(MAN1) $(mandir)/man1
 	$(if $(COMPLETION),install -m 644 $(COMPLETION) $(completiondir)/sluice)
-	$(if $(MAN57),install -d $(mandir)/man5 $(mandir)/man7)
-	$(if $(MAN57),for page in $(MAN57); do install -m 644 $$page $(mandir)/man$${page##*.}; done)
+	$(if $(MANUALS),install -d $(mandir)/man3 $(mandir)/man5 $(mandir)/man7)
+	$(if $(MANUALS),for page in $(MANUALS); do install -m 644 $$page $(mandir)/man$${page##*.}; done)
 
-uninstall: ## remove what install put there
+uninstall: uninstall-library ## remove what install put there
 	rm -f $(foreach p,$(notdir $(INSTALLED)),$(bindir)/$(p) $(mandir)/man1/$(p).1) \
-		$(completiondir)/sluice $(foreach p,$(MAN57),$(mandir)/man$(subst .,,$(suffix $(p)))/$(notdir $(p)))
+		$(completiondir)/sluice $(foreach p,$(MANUALS),$(mandir)/man$(subst .,,$(suffix $(p)))/$(notdir $(p)))
 
 VERSION := $(shell sed -n 's/^\#define SLUICE_VERSION "\(.*\)"/\1/p' cli/version.h 2>/dev/null)
 DIST := sluice-$(VERSION)

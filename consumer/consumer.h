@@ -15,6 +15,12 @@
  * its process: whoever joins under the same name goes on there (at least once; the position is
  * what was released).
  *
+ * Stages: a consumer may follow others (options.after). It reads what all of them have released,
+ * and its position stands for theirs: only the last of a line holds producers back. One that is
+ * away or dead still holds up those behind it; one that has left, or was evicted, leaves them
+ * -ESTALE, unless the ring is closed: then it just does not count any more. Names are what binds
+ * them, so each stage may be a process of its own, and come back under its name.
+ *
  * Evictable and lossy consumers read through sluice_consumer_copy, which tells whether the copy is
  * whole; nothing may be done with bytes it has not vouched for.
  */
@@ -23,6 +29,7 @@
 
 #include <errno.h>
 
+#include "consumer/pace.h"
 #include "shm/participant.h"
 #include "shm/ring.h"
 #include "shm/wait.h"
@@ -34,6 +41,21 @@ struct sluice_consumer_options {
 	uint32_t from;	  /* enum sluice_from, for a name that is new */
 	uint64_t sequence;
 	uint64_t lag_max; /* evictable */
+	/*
+	 * NULL-terminated names of stages on this ring that must have released an event before this
+	 * one reads it; NULL or empty: none. They must be there already (-ENOENT), and not be lossy
+	 * (-EINVAL). To be given again by one that comes back.
+	 */
+	const char *const *after;
+};
+
+/* How long the slot at `next` has been claimed and not published, and what was done about it. */
+struct sluice_stall {
+	uint64_t sequence;
+	uint64_t since_ns; /* 0: it is not, or was not when last looked at */
+	uint64_t asked_ns; /* last recovery */
+	uint64_t pause_ns; /* until the next one */
+	bool shown;	   /* participant.stalled_ns is set */
 };
 
 struct sluice_consumer {
@@ -45,8 +67,14 @@ struct sluice_consumer {
 	uint32_t index;
 	uint32_t wait;
 	uint32_t policy;
-	bool resumed; /* came back at a saved position */
+	uint32_t empties; /* polls that found nothing, for the occasional look around */
+	bool resumed;	  /* came back at a saved position */
 	bool fenced;
+	bool watched;	  /* polls take the longer way: not critical, or follows, or stalled */
+	uint64_t follows; /* bit i: reads only what participant i has released */
+	struct sluice_stall stall;
+	struct sluice_pace pace;
+	_Atomic uint32_t interrupted; /* any thread of this process, signal handlers */
 };
 
 SLUICE_API int sluice_consumer_open(struct sluice_consumer *ret_consumer,
@@ -59,15 +87,26 @@ SLUICE_API void sluice_consumer_close(struct sluice_consumer *consumer, bool kee
 
 /*
  * Events readable from consumer->next on, at most `max`: 0 and *ret_n >= 1; -EAGAIN nothing new;
- * -EPIPE the ring is closed and everything was read; -ESTALE this consumer was evicted. Does not
- * block. Tombstones are counted as events: see sluice_consumer_is_void.
+ * -EPIPE the ring is closed and everything was read, -ESHUTDOWN it is retired and was; -ESTALE this
+ * consumer was evicted, or what it follows is gone; -ENOTRECOVERABLE the ring is poisoned; -EBADMSG
+ * shared memory was damaged. Does not block. Tombstones are counted as events: see
+ * sluice_consumer_is_void. A claimed slot that stays unpublished makes it call sluice_recover now
+ * and then, and shows in participant.stalled_ns.
  */
 SLUICE_API int sluice_consumer_poll(struct sluice_consumer *consumer, uint64_t max,
 				    uint64_t *ret_n);
 
-/* The same, waiting by the handle's strategy; -ETIMEDOUT after timeout_ns. */
+/* The same, waiting by the strategy; -ETIMEDOUT after timeout_ns; -ECANCELED interrupted. */
 SLUICE_API int sluice_consumer_wait(struct sluice_consumer *consumer, uint64_t max,
 				    uint64_t timeout_ns, uint64_t *ret_n);
+
+/*
+ * Makes the wait in progress, and every later one, return -ECANCELED until resumed; events that are
+ * there stay there. While the handle is open: from any thread of this process, and from a signal
+ * handler.
+ */
+SLUICE_API void sluice_consumer_interrupt(struct sluice_consumer *consumer);
+SLUICE_API void sluice_consumer_resume(struct sluice_consumer *consumer);
 
 /* Critical consumers: the event's bytes, valid until released. */
 static inline const void *sluice_consumer_event(const struct sluice_consumer *consumer,
@@ -97,8 +136,12 @@ static inline void sluice_consumer_advance(struct sluice_consumer *consumer, uin
 	consumer->next += n;
 }
 
+/* The slow half of a release: wakes producers and stages that sleep. */
+SLUICE_API void sluice_consumer_wake(struct sluice_consumer *consumer);
+
 /*
- * Everything before `sequence` may be overwritten. At most consumer->next; never goes back.
+ * Everything before `sequence` may be overwritten, and read by those who follow. At most
+ * consumer->next; never goes back.
  */
 static inline void sluice_consumer_release(struct sluice_consumer *consumer, uint64_t sequence)
 {
@@ -107,15 +150,19 @@ static inline void sluice_consumer_release(struct sluice_consumer *consumer, uin
 	sluice_assert_hot(consumer->next - sequence <= consumer->ring.slot_count);
 	sluice_assert_hot(sequence - consumer->released <= consumer->ring.slot_count);
 	consumer->released = sequence;
-	/* sync: release:position -> gate:position; our reads before the slots are reused */
+	/*
+	 * sync: release:position -> gate:position; our reads before the slots are reused
+	 * sync: release:position -> stage:position; our work before those who follow
+	 */
 	atomic_store_explicit(&consumer->self->position, sequence, memory_order_release);
 	if (sluice_unlikely(consumer->fenced))
 		/* sync: release:fence -> sleep_begin:bit; only where there is no barrier */
-		atomic_thread_fence(memory_order_seq_cst);
-	/* relaxed: the sleeper's barrier orders it after the position (wait.h) */
+		sluice_ring_fence();
+	/* relaxed, both: the sleeper's barrier orders them after the position (wait.h); one line */
 	if (sluice_unlikely(atomic_load_explicit(&control->producer_sleepers,
-						 memory_order_relaxed)))
-		sluice_wake(consumer->ring.segment, &control->producer_sleepers);
+						 memory_order_relaxed) |
+			    atomic_load_explicit(&control->stage_sleepers, memory_order_relaxed)))
+		sluice_consumer_wake(consumer);
 }
 
 /* Adds to the participant's statistics; the owner, at most once per batch. */

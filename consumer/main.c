@@ -45,7 +45,7 @@ static const struct sluice_option table[] = {
 	{"output", 'o', SLUICE_OPTION_STRING(struct consumer_options, output), .value = "FILE",
 	 .help = "append to FILE; after a crash goes on behind its last line, each number once"},
 	{"wait", 'w', SLUICE_OPTION_CHOICE(struct consumer_options, wait),
-	 .words = "adaptive|spin|yield|block", .initial = "adaptive",
+	 .words = "adaptive|spin|yield|block|sleep|backoff|umwait", .initial = "adaptive",
 	 .help = "how to wait for events"},
 	{"cpu", 0, SLUICE_OPTION_STRING(struct consumer_options, cpu), .value = "LIST",
 	 .initial = "auto", .help = "CPUs to run on; auto: away from the engine's; none"},

@@ -139,7 +139,7 @@ int consumer_run_participant(struct consumer_run *run)
 	if (rc == -ESTALE)
 		sluice_diag_set(&run->diag, ESTALE, "%s: evicted, because it fell too far behind",
 				run->segment.header.name);
-	if (rc == 1 || rc == -EPIPE)
+	if (rc == 1 || rc == -EPIPE || rc == -ESHUTDOWN)
 		rc = 0;
 	if (!rc && sluice_signals_stop())
 		rc = -EINTR;

@@ -98,7 +98,8 @@ static int create_one(struct engine *engine, const char *suffix,
 	ring_name(engine, suffix, name);
 	options->name = name;
 	options->slot_count = engine->options.ring_size;
-	options->producer_mode = SLUICE_PRODUCER_SINGLE;
+	options->producer_mode = options->event_kind == SLUICE_EVENT_COMMAND ?
+					 SLUICE_PRODUCER_MULTI : SLUICE_PRODUCER_SINGLE;
 	options->counter_count = ENGINE_COUNTERS;
 	options->directory_count = ENGINE_DIRECTORY;
 	options->hugepages = engine->options.hugepages;
@@ -170,9 +171,12 @@ int engine_instance_open(struct engine *engine, uint64_t cmd_base, uint64_t repo
 					     .base_sequence = report_base,
 					     .histogram_count = ENGINE_HISTOGRAMS,
 					     .more_bytes = ring_bytes(engine, 128)};
+	/* there before the ring has its name: no command can be published that it does not hold */
+	static const char *const reader[] = {"engine", NULL};
 	struct sluice_segment_options cmd = {.slot_stride = 8 + sizeof(struct sluice_command),
 					     .publication = SLUICE_PUBLICATION_STAMPED,
 					     .event_kind = SLUICE_EVENT_COMMAND,
+					     .reserve = reader,
 					     .base_sequence = cmd_base,
 					     .histogram_count = ENGINE_HISTOGRAMS};
 	int rc = remove_orphan(engine, "rep", diag);
@@ -256,6 +260,27 @@ static void open_statistics(struct engine *engine)
 						engine->in.index);
 }
 
+/* Closed by a predecessor that died before it could retire the instance: open again. */
+static int reopen(struct sluice_segment *segment, struct sluice_diag *diag)
+{
+	struct sluice_ring ring;
+
+	sluice_ring_init(&ring, segment);
+	switch (sluice_ring_state(&ring)) {
+	case SLUICE_STATE_READY:
+		return 0;
+	case SLUICE_STATE_POISONED:
+		sluice_diag_set(diag, EBADMSG, "%s is poisoned: its words contradict each other",
+				segment->header.name);
+		sluice_diag_hint(diag, "sluice gc --repair %s   # says what is wrong",
+				 segment->header.name);
+		return -EBADMSG;
+	default:
+		sluice_ring_set_state(segment, SLUICE_STATE_READY);
+		return 0;
+	}
+}
+
 int engine_instance_join(struct engine *engine, struct sluice_diag *diag)
 {
 	const struct sluice_consumer_options in = {
@@ -271,10 +296,13 @@ int engine_instance_join(struct engine *engine, struct sluice_diag *diag)
 		rc = sluice_consumer_open(&engine->in, &engine->cmd, &in, diag);
 	if (rc)
 		return rc;
-	/* closed by a predecessor that died before it could retire the instance */
-	sluice_ring_set_state(&engine->cmd, SLUICE_STATE_READY);
-	sluice_ring_set_state(&engine->rep, SLUICE_STATE_READY);
-	sluice_ring_set_state(&engine->md, SLUICE_STATE_READY);
+	rc = reopen(&engine->cmd, diag);
+	if (!rc)
+		rc = reopen(&engine->rep, diag);
+	if (!rc)
+		rc = reopen(&engine->md, diag);
+	if (rc)
+		return rc;
 	rc = sluice_producer_open(&engine->out, &engine->rep, &out, diag);
 	if (!rc)
 		rc = sluice_producer_open(&engine->md_out, &engine->md, &out, diag);

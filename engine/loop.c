@@ -17,6 +17,7 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "shm/clock.h"
+#include "shm/recovery.h"
 
 #define BATCH_MAX 256u
 #define SUBMIT_BYTES (16u * 1024u) /* a bigger block costs the disk hardly more */
@@ -27,7 +28,7 @@
 #define BLOCK_AFTER_NS 2000000u /* idle: from then on no yielding before each sleep */
 #define YIELD_NS 40000u		/* then sleep in the kernel for the completion */
 #define COMMIT_WAIT_NS 200000u
-#define RECOVER_AFTER_NS 20000000u
+#define RECOVER_AFTER_NS SLUICE_RECOVER_AFTER_NS
 #define NOTES_EVERY_NS 50000000u
 #define ROOM_LOW 64u
 #define SAY_AFTER_NS 1000000000u
@@ -192,7 +193,7 @@ static void recover_holes(struct engine *engine, uint64_t now_ns)
 	if (now_ns - engine->stuck_ns < RECOVER_AFTER_NS)
 		return;
 	engine->stuck_ns = 0;
-	voids = sluice_producer_recover(&engine->cmd);
+	voids = sluice_recover(&engine->cmd);
 	if (voids > 0)
 		sluice_cli_log(ENGINE_PROGRAM, "producer=dead tombstones=%d", voids);
 }
@@ -229,7 +230,7 @@ static int step_idle(struct engine *engine)
 		return 0;
 	}
 	engine->in.wait = engine->options.wait;
-	if (engine->in.wait == SLUICE_WAIT_ADAPTIVE && now_ns - engine->idle_ns > BLOCK_AFTER_NS)
+	if (sluice_wait_blocks(engine->in.wait) && now_ns - engine->idle_ns > BLOCK_AFTER_NS)
 		engine->in.wait = SLUICE_WAIT_BLOCK;
 	rc = sluice_consumer_wait(
 		&engine->in, 1, engine->sealed || !engine->wal ? IDLE_WAIT_NS : SEAL_AFTER_NS, &n);

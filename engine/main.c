@@ -39,7 +39,7 @@ static const struct sluice_option table[] = {
 	 .initial = "keep",
 	 .help = "keep: reports wait for sluice-consumer; drop: nobody holds the engine up"},
 	{"wait", 'w', SLUICE_OPTION_CHOICE(struct engine_options, wait),
-	 .words = "adaptive|spin|yield|block", .initial = "adaptive",
+	 .words = "adaptive|spin|yield|block|sleep|backoff|umwait", .initial = "adaptive",
 	 .help = "how an idle engine waits"},
 	{"cpu", 0, SLUICE_OPTION_STRING(struct engine_options, cpu), .value = "LIST",
 	 .initial = "auto",
@@ -152,7 +152,7 @@ static int start(struct engine *engine, struct sluice_diag *diag)
 		       engine->wal ? sluice_wal_backend_text(engine->wal) : "none",
 		       sluice_backing_name(engine->cmd.header.backing),
 		       engine->cmd.header.page_bytes / 1024,
-		       sluice_wait_name(engine->options.wait));
+		       sluice_wait_name(sluice_wait_effective(engine->options.wait)));
 	return 0;
 }
 

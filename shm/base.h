@@ -29,7 +29,7 @@
 		       "struct " #type " is part of a shared format and has changed its size")
 
 /* Prints the broken condition on stderr and aborts. Never returns. */
-_Noreturn void sluice_assert_failed(const char *condition, const char *file, int line);
+SLUICE_API _Noreturn void sluice_assert_failed(const char *condition, const char *file, int line);
 
 /*
  * A broken invariant of our own code: stays on in release builds, because recovery from the log is
@@ -41,8 +41,8 @@ _Noreturn void sluice_assert_failed(const char *condition, const char *file, int
 			sluice_assert_failed(#cond, __FILE__, __LINE__);                           \
 	} while (0)
 
-/* For inner loops: checked in every build but release. */
-#ifdef SLUICE_RELEASE
+/* For inner loops: checked in every build but release; in a user's program unless it has NDEBUG. */
+#if defined(SLUICE_RELEASE) || defined(NDEBUG)
 #define sluice_assert_hot(cond) ((void)0)
 #else
 #define sluice_assert_hot(cond) sluice_assert(cond)

@@ -23,7 +23,7 @@
 #endif
 
 #define REGION_ALIGN 4096ull
-#define STRIDE_MIN_STAMPED 32u
+#define STRIDE_MIN_STAMPED 16u
 #define STAMP_BYTES 8u
 
 SLUICE_STATIC_ASSERT(REGION_ALIGN % SLUICE_LINE_BYTES == 0, "regions begin on lines of their own");
@@ -100,9 +100,9 @@ static int check_stride(const struct sluice_segment_options *options, struct slu
 				       "slot stride %u is not allowed: a cursor-published ring takes multiples of 8 from 8 to %d",
 				       stride, SLUICE_STRIDE_MAX);
 	if (options->publication == SLUICE_PUBLICATION_STAMPED &&
-	    (stride < STRIDE_MIN_STAMPED || stride > SLUICE_STRIDE_MAX || !is_power_of_two(stride)))
+	    (stride < STRIDE_MIN_STAMPED || stride > SLUICE_STRIDE_MAX || stride % 8))
 		return sluice_diag_set(diag, EINVAL,
-				       "slot stride %u is not allowed: a stamped ring takes powers of two from %u to %d",
+				       "slot stride %u is not allowed: a stamped ring takes multiples of 8 from %u to %d",
 				       stride, STRIDE_MIN_STAMPED, SLUICE_STRIDE_MAX);
 	return 0;
 }

@@ -36,8 +36,9 @@ static int check_identity(const struct sluice_header *header, struct sluice_diag
 				       header->abi_major, header->abi_minor, SLUICE_ABI_MAJOR);
 	if (header->header_crc != crc_of(header))
 		return sluice_diag_set(diag, EBADMSG,
-				       "the segment's header is damaged: CRC %#010x found, %#010x computed",
-				       header->header_crc, crc_of(header));
+				       "the segment's header is damaged: CRC %#010x found at offset %zu, %#010x computed",
+				       header->header_crc,
+				       offsetof(struct sluice_header, header_crc), crc_of(header));
 	return 0;
 }
 
@@ -114,7 +115,7 @@ static int check_ring(const struct sluice_header *header, struct sluice_diag *di
 	    !is_power_of_two(header->slot_count))
 		return bad_field("slot_count", header->slot_count, diag);
 	if (stride < 8 || stride > SLUICE_STRIDE_MAX || stride % 8 ||
-	    (stamped && (stride < 32 || !is_power_of_two(stride))))
+	    (stamped && stride < 16))
 		return bad_field("slot_stride", stride, diag);
 	if (header->payload_bytes != stride - (stamped ? 8 : 0))
 		return bad_field("payload_bytes", header->payload_bytes, diag);

@@ -27,7 +27,7 @@
 
 #define SLUICE_MAGIC 0x31454349554c53ffull /* "\xffSLUICE1" read as little-endian */
 #define SLUICE_ABI_MAJOR 1		   /* another major: refuse */
-#define SLUICE_ABI_MINOR 0		   /* a higher minor: feature masks decide */
+#define SLUICE_ABI_MINOR 1		   /* a higher minor: feature masks decide */
 
 /* ext4's rule: an unknown incompat bit refuses, an unknown ro-compat bit allows read-only. */
 #define SLUICE_INCOMPAT_STAMPED 0x1u /* slots carry stamps */
@@ -74,7 +74,10 @@ enum sluice_hugepages {
 	SLUICE_HUGEPAGES_OFF = 2
 };
 
-/* Stamp of a stamped slot. published(s) <=> (stamp & SEQ) >= s + 1 and not WRITING. */
+/*
+ * Stamp of a stamped slot: published(s) <=> (stamp & SEQ) >= s + 1. WRITING | s says that s is
+ * claimed and not yet published, so also that every earlier user of the slot is done.
+ */
 #define SLUICE_STAMP_WRITING (1ull << 63) /* before the payload: a seqlock for lossy readers */
 #define SLUICE_STAMP_VOID (1ull << 62)	  /* tombstone: published, holds no event */
 #define SLUICE_STAMP_SEQ (SLUICE_STAMP_VOID - 1)
@@ -197,7 +200,8 @@ struct sluice_control {
 	_Atomic uint64_t consumer_sleepers; /* bit i: participant i sleeps for events */
 	uint8_t pad3[SLUICE_LINE_BYTES - 8];
 	_Atomic uint64_t producer_sleepers; /* bit i: participant i sleeps for space */
-	uint8_t pad4[SLUICE_LINE_BYTES - 8];
+	_Atomic uint64_t stage_sleepers; /* bit i: participant i sleeps for a stage before it */
+	uint8_t pad4[SLUICE_LINE_BYTES - 16];
 	_Atomic uint64_t gating; /* bit i: participant i's position gates producers */
 	uint8_t pad5[SLUICE_LINE_BYTES - 8];
 	_Atomic uint64_t membership; /* grows at every change of `gating`: caches are stale */
@@ -208,9 +212,10 @@ struct sluice_control {
 	uint8_t pad8[SLUICE_LINE_BYTES - 8];
 	_Atomic uint64_t producers_joined; /* producers that ever joined; statistic and --once */
 	uint8_t pad9[SLUICE_LINE_BYTES - 8];
-	_Atomic uint64_t recoverer; /* participant index + 1 of the last recovery, statistic */
-	_Atomic uint64_t tombstones;
-	uint8_t pad10[SLUICE_LINE_BYTES - 16];
+	_Atomic uint64_t recoverer; /* pid of the last process that wrote tombstones; statistic */
+	_Atomic uint64_t tombstones; /* ever written here, aborted claims included */
+	_Atomic uint64_t recoveries; /* passes that wrote some */
+	uint8_t pad10[SLUICE_LINE_BYTES - 24];
 	_Atomic uint64_t note[SLUICE_LINE_BYTES / 8]; /* engine's status: see SLUICE_NOTE_ */
 	uint8_t guard[4 * SLUICE_LINE_BYTES];
 };
@@ -219,6 +224,7 @@ SLUICE_ASSERT_OFFSET(sluice_control, claim, 128);
 SLUICE_ASSERT_OFFSET(sluice_control, cursor, 256);
 SLUICE_ASSERT_OFFSET(sluice_control, consumer_sleepers, 384);
 SLUICE_ASSERT_OFFSET(sluice_control, producer_sleepers, 512);
+SLUICE_ASSERT_OFFSET(sluice_control, stage_sleepers, 520);
 SLUICE_ASSERT_OFFSET(sluice_control, gating, 640);
 SLUICE_ASSERT_OFFSET(sluice_control, membership, 768);
 SLUICE_ASSERT_OFFSET(sluice_control, directory_used, 896);
@@ -226,6 +232,7 @@ SLUICE_ASSERT_OFFSET(sluice_control, fenced, 1024);
 SLUICE_ASSERT_OFFSET(sluice_control, producers_joined, 1152);
 SLUICE_ASSERT_OFFSET(sluice_control, recoverer, 1280);
 SLUICE_ASSERT_OFFSET(sluice_control, tombstones, 1288);
+SLUICE_ASSERT_OFFSET(sluice_control, recoveries, 1296);
 SLUICE_ASSERT_OFFSET(sluice_control, note, 1408);
 SLUICE_ASSERT_SIZE(sluice_control, 2048);
 
@@ -263,7 +270,10 @@ enum sluice_participant_state {
 #define SLUICE_PARTICIPANT_STATE_MASK 0xffull
 #define SLUICE_PARTICIPANT_GENERATION_SHIFT 8
 
-/* Claim record: {2-bit state | 14-bit n | 48-bit first sequence, modulo 2^48}. */
+/*
+ * Claim record of a multi-producer ring's producer: {2-bit state | 14 bits, number of slots less
+ * one | 48-bit first sequence, modulo 2^48}. shm/claim.h has the arithmetic.
+ */
 #define SLUICE_CLAIM_IDLE 0ull
 #define SLUICE_CLAIM_ATTEMPT (1ull << 62)
 #define SLUICE_CLAIM_CLAIMED (2ull << 62)
@@ -271,6 +281,7 @@ enum sluice_participant_state {
 #define SLUICE_CLAIM_COUNT_SHIFT 48
 #define SLUICE_CLAIM_COUNT_MASK 0x3fffull
 #define SLUICE_CLAIM_FIRST_MASK ((1ull << 48) - 1)
+#define SLUICE_CLAIM_MAX (SLUICE_CLAIM_COUNT_MASK + 1) /* slots of one claim */
 
 struct sluice_participant {
 	/* identity: written while JOINING, under the participant's own lock byte */
@@ -287,7 +298,8 @@ struct sluice_participant {
 	uint32_t wait;	  /* enum sluice_wait_strategy */
 	int32_t cpu;	  /* pinned to, -1 none */
 	char name[SLUICE_PARTICIPANT_NAME_BYTES];
-	uint64_t reserved[19];
+	_Atomic uint64_t follows; /* consumer: bit i, it reads only what participant i released */
+	uint64_t reserved[18];
 
 	/* consumer: next sequence that it still needs; everything before may be overwritten */
 	_Atomic uint64_t position;
@@ -312,7 +324,10 @@ struct sluice_participant {
 	_Atomic uint64_t lag_high;    /* consumer: most events ever behind */
 	_Atomic uint64_t gaps;	      /* lossy: events overwritten before they were read */
 	_Atomic uint64_t voids;
-	_Atomic uint64_t statistics_reserved[6];
+	_Atomic uint64_t stalled_ns; /* consumer: CLOCK_MONOTONIC since when the slot at `next` is
+				      * claimed and not published; 0: it is not */
+	_Atomic uint64_t failed; /* consumer: errno that stopped its handler; 0: none */
+	_Atomic uint64_t statistics_reserved[4];
 
 	uint8_t guard[2 * SLUICE_LINE_BYTES];
 };
@@ -329,7 +344,8 @@ SLUICE_ASSERT_OFFSET(sluice_participant, lag_max, 56);
 SLUICE_ASSERT_OFFSET(sluice_participant, wait, 64);
 SLUICE_ASSERT_OFFSET(sluice_participant, cpu, 68);
 SLUICE_ASSERT_OFFSET(sluice_participant, name, 72);
-SLUICE_ASSERT_OFFSET(sluice_participant, reserved, 104);
+SLUICE_ASSERT_OFFSET(sluice_participant, follows, 104);
+SLUICE_ASSERT_OFFSET(sluice_participant, reserved, 112);
 SLUICE_ASSERT_OFFSET(sluice_participant, position, 256);
 SLUICE_ASSERT_OFFSET(sluice_participant, claim_record, 384);
 SLUICE_ASSERT_OFFSET(sluice_participant, wake, 512);
@@ -343,6 +359,8 @@ SLUICE_ASSERT_OFFSET(sluice_participant, progress_ns, 688);
 SLUICE_ASSERT_OFFSET(sluice_participant, lag_high, 696);
 SLUICE_ASSERT_OFFSET(sluice_participant, gaps, 704);
 SLUICE_ASSERT_OFFSET(sluice_participant, voids, 712);
+SLUICE_ASSERT_OFFSET(sluice_participant, stalled_ns, 720);
+SLUICE_ASSERT_OFFSET(sluice_participant, failed, 728);
 SLUICE_ASSERT_SIZE(sluice_participant, 1024);
 
 /* Bytes of NAME.lk: byte i (< SLUICE_PARTICIPANTS_MAX) is held by participant i while it lives. */

@@ -4,9 +4,9 @@
  *
  * The byte belongs to segment->lock_fd's open file. The kernel closes a killed process's files
  * after its memory is gone, so a free byte proves that none of its threads can store any more; a
- * stopped process keeps it, a zombie has lost it. A child that inherited the descriptor keeps it
- * alive beyond its parent: children close it (it is close-on-exec), and the mapping is not theirs
- * (MADV_DONTFORK).
+ * stopped process keeps it, a zombie has lost it. A child that inherited the descriptor would keep
+ * it alive beyond its parent: fork handlers take it from the child (lockfile.c), programs that are
+ * executed do not get it, and the mapping is not the child's either (MADV_DONTFORK).
  *
  * An open file does not conflict with its own locks. Questions are therefore asked through
  * probe_fd, which is another one, and hold asks before it locks: two handles of one process must

@@ -4,11 +4,18 @@
  *
  * A lock file is unlinked only by who holds its creator byte, so "locked, and afterwards still
  * named" means that no clean-up can take it away. Any thread. A crash leaves the file, no lock.
+ *
+ * A child of fork() shares the parent's open files, so it would keep the parent's bytes alive
+ * beyond its death. The descriptors are therefore listed, and the child replaces each by one that
+ * can do nothing; the number stays taken, so that a close of the parent's handle in the child hits
+ * nothing else. Opening, listing and closing exclude fork() by a mutex.
  */
 #include "shm/lockfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,6 +25,62 @@
 #include "shm/names.h"
 
 #define RETRY_NS 1000000
+
+/* Every descriptor of this process that may hold bytes. */
+static struct {
+	pthread_mutex_t mutex;
+	int *fds;
+	size_t count;
+	size_t room;
+	int error; /* the fork handlers could not be installed */
+} held = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_once_t held_once = PTHREAD_ONCE_INIT;
+
+static void fork_prepare(void)
+{
+	pthread_mutex_lock(&held.mutex);
+}
+
+static void fork_parent(void)
+{
+	pthread_mutex_unlock(&held.mutex);
+}
+
+/* Only calls that are allowed between fork and exec. */
+static void fork_child(void)
+{
+	const int nothing = open("/", O_PATH | O_CLOEXEC);
+
+	for (size_t i = 0; i < held.count; i++)
+		if (nothing < 0 || dup3(nothing, held.fds[i], O_CLOEXEC) < 0)
+			close(held.fds[i]);
+	if (nothing >= 0)
+		close(nothing);
+	held.count = 0;
+	pthread_mutex_unlock(&held.mutex);
+}
+
+static void held_init(void)
+{
+	held.error = -pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* Room for one more, so that listing it cannot fail. Under the mutex. */
+static int held_grow(void)
+{
+	const size_t room = held.room ? 2 * held.room : 16;
+	int *grown;
+
+	if (held.count < held.room)
+		return 0;
+	grown = reallocarray(held.fds, room, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	held.fds = grown;
+	held.room = room;
+	return 0;
+}
 
 static int range_control(int fd, int command, struct sluice_lock_range range,
 			 struct flock *ret_lock)
@@ -114,6 +177,42 @@ static int open_once(const char *path, struct sluice_lock_range range, mode_t mo
 	return fd;
 }
 
+static int open_listed(const char *path, struct sluice_lock_range range, mode_t mode,
+		       struct sluice_diag *diag)
+{
+	int fd = -ENOMEM;
+
+	pthread_once(&held_once, held_init);
+	pthread_mutex_lock(&held.mutex);
+	if (held.error || held_grow())
+		sluice_diag_set(diag, ENOMEM, "no memory to guard the lock file %s", path);
+	else
+		fd = open_once(path, range, mode, diag);
+	if (fd >= 0)
+		held.fds[held.count++] = fd;
+	pthread_mutex_unlock(&held.mutex);
+	return fd;
+}
+
+void sluice_lockfile_close(int fd)
+{
+	pthread_mutex_lock(&held.mutex);
+	for (size_t i = 0; i < held.count; i++)
+		if (held.fds[i] == fd) {
+			held.fds[i] = held.fds[--held.count];
+			break;
+		}
+	close(fd);
+	pthread_mutex_unlock(&held.mutex);
+}
+
+bool sluice_lockfile_is_inherited(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_PATH);
+}
+
 int sluice_lockfile_acquire(const char *path, struct sluice_lock_range range, mode_t mode,
 			    uint32_t wait_ms, struct sluice_diag *diag)
 {
@@ -121,7 +220,7 @@ int sluice_lockfile_acquire(const char *path, struct sluice_lock_range range, mo
 	const struct timespec pause = {.tv_nsec = RETRY_NS};
 
 	for (;;) {
-		const int fd = open_once(path, range, mode, diag);
+		const int fd = open_listed(path, range, mode, diag);
 
 		if (fd != -EAGAIN)
 			return fd;

@@ -11,6 +11,12 @@
 
 #include "shm/diag.h"
 
+/*
+ * In the child of a fork the descriptors that acquire gave are dead: they stand for nothing, so no
+ * byte of the parent lives on in the child, and every question through them is -EBADF. A child made
+ * by vfork, posix_spawn or a bare clone() keeps them until it executes a program or ends.
+ */
+
 /* All bytes, those of later versions included. */
 #define SLUICE_LOCK_ALL_FIRST 0
 #define SLUICE_LOCK_ALL_COUNT 0 /* fcntl's "to the end of everything" */
@@ -33,12 +39,19 @@ bool sluice_lockfile_is_named(const char *path, int fd);
 
 /*
  * Opens `path` read-write, created with `mode` if `mode` is not 0, takes the range and makes sure
- * that the path still names what was locked. Returns the descriptor. Waits up to `wait_ms` for
+ * that the path still names what was locked. Returns the descriptor, to be closed with
+ * sluice_lockfile_close. Waits up to `wait_ms` for
  * somebody else's creation or clean-up: -EBUSY. -ENOENT, -EACCES, -EPERM as the text says.
  */
 int sluice_lockfile_acquire(const char *path, struct sluice_lock_range range, mode_t mode,
 			    uint32_t wait_ms, struct sluice_diag *diag);
 
 #define SLUICE_LOCKFILE_WAIT_MS 2000
+
+/* Closes what acquire gave; its bytes go with it. */
+void sluice_lockfile_close(int fd);
+
+/* True in a child for a descriptor that acquire gave its parent. */
+bool sluice_lockfile_is_inherited(int fd);
 
 #endif

@@ -5,78 +5,27 @@
  *
  * A bit of control.gating has no generation. Whoever clears another's bit must therefore know that
  * no newcomer has set it again: entries are taken, and owners evicted, under the table's lock only,
- * which is the recoverer's byte. Leaving needs no lock: the own byte keeps newcomers out meanwhile.
+ * which is the recoverer's byte. Leaving needs no lock of one that follows nobody: the own byte
+ * keeps newcomers out meanwhile. EVICTED is also what a leaver's entry says until its bit is
+ * cleared: if it dies in between, whoever evicts goes on. participant_stage.c: rules of stages.
  *
  * sync pairs of this file:
  *   entry:active -> view:state		identity before the state that makes it readable
- *   join:gating -> gate:bits		position before the bit (ring.c)
- *   join:membership -> gate:membership	the bit before the change is announced (producer.c)
- *   claim:dekker -> place:claim	a claim that did not see the newcomer is seen by it
  */
-#include "shm/participant.h"
+#include "shm/participant_internal.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
-#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shm/clock.h"
+#include "shm/failpoint.h"
 #include "shm/proc.h"
-#include "shm/ring.h"
+#include "shm/recovery.h"
+#include "shm/table.h"
 #include "shm/wait.h"
-
-/* A joiner waits this long for another one, which takes microseconds unless it is stopped. */
-#define TABLE_TRIES 1000u
-#define TABLE_NAP_NS 1000000u
-
-/* One at a time in this process: lock bytes do not conflict within one descriptor. */
-static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static int table_try_lock(const struct sluice_segment *segment)
-{
-	int rc;
-
-	pthread_mutex_lock(&table_mutex);
-	rc = sluice_liveness_hold(segment, SLUICE_LOCK_RECOVERER);
-	if (rc)
-		pthread_mutex_unlock(&table_mutex);
-	return rc;
-}
-
-static int table_lock(const struct sluice_segment *segment, struct sluice_diag *diag)
-{
-	const struct timespec nap = {.tv_nsec = TABLE_NAP_NS};
-	int rc = table_try_lock(segment);
-
-	for (uint32_t i = 0; rc == -EAGAIN && i < TABLE_TRIES; i++) {
-		nanosleep(&nap, NULL);
-		rc = table_try_lock(segment);
-	}
-	if (rc == -EAGAIN)
-		return sluice_diag_set(diag, EBUSY, "%s: another participant stopped while joining",
-				       segment->header.name);
-	if (rc)
-		return sluice_diag_set(diag, -rc, "%s: cannot lock the participant table: %s",
-				       segment->header.name, strerror(-rc));
-	return 0;
-}
-
-static void table_unlock(const struct sluice_segment *segment)
-{
-	sluice_liveness_release(segment, SLUICE_LOCK_RECOVERER);
-	pthread_mutex_unlock(&table_mutex);
-}
-
-static uint64_t entry_state(const struct sluice_participant *entry)
-{
-	/* sync: view:state <- entry:active; the identity that goes with the state */
-	return atomic_load_explicit(&entry->state, memory_order_acquire);
-}
 
 static void entry_set(struct sluice_participant *entry, uint64_t generation, uint32_t state)
 {
@@ -92,12 +41,7 @@ static bool is_critical(const struct sluice_participant *entry)
 	return atomic_load_explicit(&entry->policy, memory_order_relaxed) == SLUICE_POLICY_CRITICAL;
 }
 
-static bool name_is(const struct sluice_participant *entry, const char *name)
-{
-	return !strncmp(entry->name, name, sizeof(entry->name));
-}
-
-static int check_name(const char *name, struct sluice_diag *diag)
+int sluice_participant_check_name(const char *name, struct sluice_diag *diag)
 {
 	const size_t length = name ? strlen(name) : 0;
 
@@ -124,7 +68,7 @@ static int32_t pinned_cpu(void)
 }
 
 static void entry_fill(struct sluice_participant *entry,
-		       const struct sluice_participant_options *options)
+		       const struct sluice_participant_options *options, uint64_t follows)
 {
 	entry->role = options->role;
 	/* relaxed: identity, published by the state */
@@ -138,7 +82,8 @@ static void entry_fill(struct sluice_participant *entry,
 	if (getrandom(&entry->incarnation, sizeof(entry->incarnation), 0) < 0)
 		entry->incarnation = sluice_clock_ns();
 	entry->joined_realtime_ns = sluice_clock_realtime_ns();
-	/* relaxed: as the policy */
+	/* relaxed, both: as the policy */
+	atomic_store_explicit(&entry->follows, follows, memory_order_relaxed);
 	atomic_store_explicit(&entry->lag_max, options->lag_max, memory_order_relaxed);
 	entry->wait = options->wait;
 	entry->cpu = pinned_cpu();
@@ -146,14 +91,14 @@ static void entry_fill(struct sluice_participant *entry,
 	memcpy(entry->name, options->name, strlen(options->name));
 	/* relaxed: nobody reads them before the state says ACTIVE */
 	atomic_store_explicit(&entry->claim_record, SLUICE_CLAIM_IDLE, memory_order_relaxed);
-	for (_Atomic uint64_t *word = &entry->events; word <= &entry->voids; word++)
+	for (_Atomic uint64_t *word = &entry->events; word <= &entry->failed; word++)
 		atomic_store_explicit(word, 0, memory_order_relaxed); /* relaxed: as above */
 }
 
 /* May a newcomer have this entry, given that its byte is free? */
 static bool entry_is_free(const struct sluice_participant *entry)
 {
-	switch (entry_state(entry) & SLUICE_PARTICIPANT_STATE_MASK) {
+	switch (sluice_entry_state(entry)) {
 	case SLUICE_PARTICIPANT_FREE:
 	case SLUICE_PARTICIPANT_JOINING:
 	case SLUICE_PARTICIPANT_EVICTED:
@@ -169,126 +114,44 @@ static bool entry_is_free(const struct sluice_participant *entry)
 	}
 }
 
-static void gating_set(struct sluice_segment *segment, uint32_t index, bool gates)
-{
-	struct sluice_control *control = segment->control;
-
-	if (gates)
-		/* sync: join:gating -> gate:bits; position before the bit */
-		atomic_fetch_or_explicit(&control->gating, 1ull << index, memory_order_seq_cst);
-	else
-		/* sync: join:gating -> gate:bits; the same word */
-		atomic_fetch_and_explicit(&control->gating, ~(1ull << index), memory_order_seq_cst);
-	/* sync: join:membership -> gate:membership; the bit before its announcement */
-	atomic_fetch_add_explicit(&control->membership, 1, memory_order_seq_cst);
-	sluice_wake(segment, &control->producer_sleepers);
-}
-
-/* Every registered producer has passed a fence: its claim is visible, its next look is fresh. */
-static bool barrier(void)
-{
-	/* sync: place:claim <- claim:dekker; what was claimed before is seen after it */
-	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
-}
-
-/* First sequence that is not published; what is before it and in the ring can be read. */
-static uint64_t published_end(const struct sluice_ring *ring)
-{
-	if (!ring->stamped)
-		/* sync: ring:cursor <- publish:cursor; the events before the cursor */
-		return atomic_load_explicit(&ring->control->cursor, memory_order_acquire);
-	/* a claim that has not seen us yet may be published meanwhile: two rings at most */
-	return sluice_ring_published(ring, sluice_ring_oldest(ring), 2 * ring->slot_count);
-}
-
-static int not_in_ring(const struct sluice_ring *ring, uint64_t wanted, struct sluice_diag *diag)
-{
-	return sluice_diag_set(diag, ERANGE, "%s: sequence %llu is not in the ring (it holds %llu "
-			       "up to %llu)", ring->segment->header.name, (unsigned long long)wanted,
-			       (unsigned long long)sluice_ring_oldest(ring),
-			       (unsigned long long)published_end(ring));
-}
-
-static bool holds(const struct sluice_ring *ring, uint64_t sequence)
-{
-	const uint64_t oldest = sluice_ring_oldest(ring);
-
-	return sequence - oldest <= published_end(ring) - oldest;
-}
-
-/*
- * Chooses the position of a new consumer. A gating one sets its bit first: while its entry says
- * JOINING it holds producers back, whatever its position says. Then
- *
- *	producer (try_claim)                    newcomer
- *	store claim                             set bit, bump membership
- *	  -- no fence --                        membarrier(GLOBAL_EXPEDITED)
- *	load membership                         load claim
- *
- * so either the claim is seen here, and decides what is still in the ring, or the producer sees the
- * newcomer and looks at its position before it writes a slot. The first unpublished sequence needs
- * none of this: no producer claims more than a ring beyond it.
- */
-static int consumer_place(struct sluice_segment *segment, uint32_t index,
-			  const struct sluice_participant_options *options,
-			  struct sluice_diag *diag)
-{
-	struct sluice_participant *entry = &segment->participants[index];
-	const bool gates = options->policy != SLUICE_POLICY_LOSSY;
-	struct sluice_ring ring;
-	uint64_t wanted;
-
-	sluice_ring_init(&ring, segment);
-	wanted = options->from == SLUICE_FROM_SEQUENCE ? options->sequence : published_end(&ring);
-	if (options->from == SLUICE_FROM_SEQUENCE && !holds(&ring, wanted))
-		return not_in_ring(&ring, wanted, diag);
-	/* relaxed: published by the bit below */
-	atomic_store_explicit(&entry->position, wanted, memory_order_relaxed);
-	if (gates)
-		gating_set(segment, index, true);
-	if (gates && !barrier() && options->from != SLUICE_FROM_NEXT) {
-		gating_set(segment, index, false);
-		return sluice_diag_set(diag, ENOSYS, "%s: joining behind the newest event needs "
-				       "membarrier, which is refused here", segment->header.name);
-	}
-	if (options->from == SLUICE_FROM_BEGINNING)
-		wanted = sluice_ring_oldest(&ring);
-	else if (options->from == SLUICE_FROM_NEXT)
-		wanted = published_end(&ring);
-	else if (!holds(&ring, wanted)) {
-		if (gates)
-			gating_set(segment, index, false);
-		return not_in_ring(&ring, wanted, diag);
-	}
-	/* sync: release:position -> gate:position; a higher position only frees slots */
-	atomic_store_explicit(&entry->position, wanted, memory_order_release);
-	return 0;
-}
-
 /* The entry of a critical consumer with this name, or -ENOENT. */
 static int find_critical(const struct sluice_segment *segment, const char *name)
 {
 	for (uint32_t i = 0; i < segment->header.participant_count; i++) {
 		const struct sluice_participant *entry = &segment->participants[i];
-		const uint64_t state = entry_state(entry) & SLUICE_PARTICIPANT_STATE_MASK;
 
-		if ((state == SLUICE_PARTICIPANT_ACTIVE || state == SLUICE_PARTICIPANT_DETACHED) &&
-		    entry->role == SLUICE_ROLE_CONSUMER &&
-		    is_critical(entry) && name_is(entry, name))
+		if (sluice_entry_is_present(entry) && entry->role == SLUICE_ROLE_CONSUMER &&
+		    is_critical(entry) && sluice_entry_is_named(entry, name))
 			return (int)i;
 	}
 	return -ENOENT;
 }
 
-static int take_free(struct sluice_segment *segment, uint32_t *ret_index)
+/* What died in this entry may still gate, for others as well; or has handed its bit over. */
+static void clear_predecessor(struct sluice_segment *segment, uint32_t index)
 {
+	struct sluice_participant *entry = &segment->participants[index];
+	/* relaxed: changed by whoever holds the entry, which we do, or the table's lock */
+	const uint64_t bits = atomic_load_explicit(&segment->control->gating, memory_order_relaxed);
+
+	if (!(bits >> index & 1))
+		return;
+	entry_set(entry, sluice_entry_word(entry) >> SLUICE_PARTICIPANT_GENERATION_SHIFT,
+		  SLUICE_PARTICIPANT_EVICTED);
+	sluice_stage_hand_over(segment, index);
+}
+
+static int find_free(struct sluice_segment *segment, uint32_t *ret_index)
+{
+	const uint64_t pinned = sluice_stage_pinned(segment);
+
 	for (uint32_t i = 0; i < segment->header.participant_count; i++) {
 		struct sluice_participant *entry = &segment->participants[i];
 		const bool was_private = segment->lock_fd < 0;
 
 		/* without lock bytes (private segments) only an entry given back is free */
-		if (was_private && (entry_state(entry) & SLUICE_PARTICIPANT_STATE_MASK) !=
-					   SLUICE_PARTICIPANT_FREE)
+		if (pinned >> i & 1 ||
+		    (was_private && sluice_entry_state(entry) != SLUICE_PARTICIPANT_FREE))
 			continue;
 		if (sluice_liveness_hold(segment, i))
 			continue;
@@ -301,26 +164,40 @@ static int take_free(struct sluice_segment *segment, uint32_t *ret_index)
 	return -EAGAIN;
 }
 
+static int take_free(struct sluice_segment *segment, uint32_t *ret_index, struct sluice_diag *diag)
+{
+	int rc = find_free(segment, ret_index);
+
+	/* entries of dead producers are given back with what they had claimed */
+	if (rc && sluice_recover_locked(segment) >= 0)
+		rc = find_free(segment, ret_index);
+	if (rc)
+		return sluice_diag_set(diag, EAGAIN, "%s: all %u participant entries are taken",
+				       segment->header.name, segment->header.participant_count);
+	return 0;
+}
+
 static int join_new(struct sluice_segment *segment,
 		    const struct sluice_participant_options *options, uint32_t *ret_index,
 		    struct sluice_diag *diag)
 {
 	struct sluice_participant *entry;
-	uint64_t generation;
+	uint64_t generation, follows;
 	uint32_t index;
-	int rc = take_free(segment, &index);
+	int rc = sluice_stage_find(segment, SLUICE_PARTICIPANT_NONE, options, &follows, diag);
 
+	if (!rc)
+		rc = take_free(segment, &index, diag);
 	if (rc)
-		return sluice_diag_set(diag, EAGAIN, "%s: all %u participant entries are taken",
-				       segment->header.name, segment->header.participant_count);
+		return rc;
 	entry = &segment->participants[index];
-	generation = (entry_state(entry) >> SLUICE_PARTICIPANT_GENERATION_SHIFT) + 1;
-	/* a dead predecessor of the entry may still gate; under the table's lock */
-	gating_set(segment, index, false);
+	generation = (sluice_entry_word(entry) >> SLUICE_PARTICIPANT_GENERATION_SHIFT) + 1;
+	clear_predecessor(segment, index);
 	entry_set(entry, generation, SLUICE_PARTICIPANT_JOINING);
-	entry_fill(entry, options);
+	SLUICE_FAILPOINT(J1);
+	entry_fill(entry, options, follows);
 	if (options->role == SLUICE_ROLE_CONSUMER) {
-		rc = consumer_place(segment, index, options, diag);
+		rc = sluice_place_choose(segment, index, options, follows, diag);
 		if (rc) {
 			entry_set(entry, generation, SLUICE_PARTICIPANT_FREE);
 			sluice_liveness_release(segment, index);
@@ -328,19 +205,44 @@ static int join_new(struct sluice_segment *segment,
 		}
 	}
 	entry_set(entry, generation, SLUICE_PARTICIPANT_ACTIVE);
+	sluice_stage_tidy(segment, follows);
 	/* a producer that looked while the position was too old may sleep */
 	sluice_wake(segment, &segment->control->producer_sleepers);
 	*ret_index = index;
 	return 0;
 }
 
+/* One that comes back must not be ahead of those it follows: its bit stands for theirs. */
+static int check_behind(const struct sluice_segment *segment, uint32_t index,
+			const struct sluice_participant_options *options, uint64_t follows,
+			struct sluice_diag *diag)
+{
+	/* relaxed: its owner is away, and its byte is ours */
+	const uint64_t position = atomic_load_explicit(&segment->participants[index].position,
+						       memory_order_relaxed);
+	uint64_t limit;
+
+	if (!follows)
+		return 0;
+	limit = sluice_stage_limit(segment, follows);
+	if ((int64_t)(limit - position) >= 0)
+		return 0;
+	return sluice_diag_set(diag, ERANGE, "%s: \"%s\" has read up to %llu, and a stage that it "
+			       "shall follow only up to %llu", segment->header.name, options->name,
+			       (unsigned long long)position, (unsigned long long)limit);
+}
+
 static int join_again(struct sluice_segment *segment, uint32_t index,
 		      const struct sluice_participant_options *options, struct sluice_diag *diag)
 {
 	struct sluice_participant *entry = &segment->participants[index];
-	const uint64_t state = entry_state(entry);
+	const uint64_t state = sluice_entry_word(entry);
 	const uint64_t generation = state >> SLUICE_PARTICIPANT_GENERATION_SHIFT;
+	uint64_t follows, kept;
+	int rc = sluice_stage_find(segment, index, options, &follows, diag);
 
+	if (rc)
+		return rc;
 	if ((segment->lock_fd < 0 &&
 	     (state & SLUICE_PARTICIPANT_STATE_MASK) == SLUICE_PARTICIPANT_ACTIVE) ||
 	    sluice_liveness_hold(segment, index)) {
@@ -348,10 +250,18 @@ static int join_again(struct sluice_segment *segment, uint32_t index,
 				segment->header.name, options->name, entry->pid);
 		return -EBUSY;
 	}
-	entry_fill(entry, options);
+	rc = check_behind(segment, index, options, follows, diag);
+	if (rc) {
+		sluice_liveness_release(segment, index);
+		return rc;
+	}
+	/* those it followed before gate again, and so does it, whatever its bit has been through */
+	kept = sluice_stage_keep(segment, index);
+	sluice_gating_change(segment, 1ull << index, 0);
+	entry_fill(entry, options, follows);
 	entry_set(entry, generation + 1, SLUICE_PARTICIPANT_ACTIVE);
-	/* it may have died between its position and its bit, or have been reserved only */
-	gating_set(segment, index, true);
+	/* until the new line is drawn */
+	sluice_stage_tidy(segment, kept | follows | 1ull << index);
 	return 0;
 }
 
@@ -361,15 +271,15 @@ int sluice_participant_join(struct sluice_segment *segment,
 {
 	uint32_t index = 0;
 	bool resumed = false;
-	int rc = check_name(options->name, diag);
+	int rc = sluice_participant_check_name(options->name, diag);
 
 	if (rc)
 		return rc;
 	if (!segment->writable)
 		return sluice_diag_set(diag, EACCES, "%s: attached read-only",
 				       segment->header.name);
-	sluice_barrier_register();
-	rc = table_lock(segment, diag);
+	sluice_barrier_announce(segment);
+	rc = sluice_table_lock(segment, diag);
 	if (rc)
 		return rc;
 	rc = options->role == SLUICE_ROLE_CONSUMER && options->policy == SLUICE_POLICY_CRITICAL ?
@@ -382,7 +292,7 @@ int sluice_participant_join(struct sluice_segment *segment,
 	} else {
 		rc = join_new(segment, options, &index, diag);
 	}
-	table_unlock(segment);
+	sluice_table_unlock(segment);
 	if (rc)
 		return rc;
 	*ret_index = index;
@@ -394,37 +304,45 @@ int sluice_participant_join(struct sluice_segment *segment,
 /* From ACTIVE only: an evictor may have come first, and its verdict stands. */
 static bool entry_leave(struct sluice_participant *entry, uint32_t to)
 {
-	uint64_t state = entry_state(entry);
+	uint64_t state = sluice_entry_word(entry);
 	const uint64_t left = (state & ~SLUICE_PARTICIPANT_STATE_MASK) | to;
 
 	if ((state & SLUICE_PARTICIPANT_STATE_MASK) != SLUICE_PARTICIPANT_ACTIVE)
 		return false;
-	/* sync: entry:active -> view:state; the last use of the entry before it is given up */
+	/* sync: entry:active -> view:state; the last use of the entry, before its bit is cleared */
 	return atomic_compare_exchange_strong_explicit(&entry->state, &state, left,
-						       memory_order_acq_rel, memory_order_relaxed);
+						       memory_order_seq_cst, memory_order_relaxed);
+}
+
+static void leave_for_good(struct sluice_segment *segment, uint32_t index)
+{
+	struct sluice_participant *entry = &segment->participants[index];
+	/* relaxed: own word */
+	const bool follows = atomic_load_explicit(&entry->follows, memory_order_relaxed);
+	const bool locked = follows && !sluice_table_lock(segment, NULL);
+
+	entry_leave(entry, SLUICE_PARTICIPANT_EVICTED);
+	if (follows && !locked) /* whoever evicts it, or takes its entry, hands over */
+		return;
+	if (follows)
+		sluice_stage_hand_over(segment, index);
+	else
+		sluice_gating_change(segment, 0, 1ull << index);
+	/* an evictor that is at it knows that nobody can take the entry before it is done */
+	entry_set(entry, sluice_entry_word(entry) >> SLUICE_PARTICIPANT_GENERATION_SHIFT,
+		  SLUICE_PARTICIPANT_FREE);
+	if (locked)
+		sluice_table_unlock(segment);
 }
 
 void sluice_participant_leave(struct sluice_segment *segment, uint32_t index, bool keep)
 {
 	struct sluice_participant *entry = &segment->participants[index];
-	bool left;
 
 	sluice_assert(index < segment->header.participant_count);
-	if (keep && entry->role == SLUICE_ROLE_CONSUMER &&
-	    is_critical(entry)) {
-		left = entry_leave(entry, SLUICE_PARTICIPANT_DETACHED);
-	} else {
-		gating_set(segment, index, false);
-		left = entry_leave(entry, SLUICE_PARTICIPANT_FREE);
-	}
-	if (!left && !table_try_lock(segment)) {
-		/* evicted, and the evictor is done with the bit: nobody knows the entry any more */
-		if ((entry_state(entry) & SLUICE_PARTICIPANT_STATE_MASK) ==
-		    SLUICE_PARTICIPANT_EVICTED)
-			entry_set(entry, entry_state(entry) >> SLUICE_PARTICIPANT_GENERATION_SHIFT,
-				  SLUICE_PARTICIPANT_FREE);
-		table_unlock(segment);
-	}
+	if (!keep || entry->role != SLUICE_ROLE_CONSUMER || !is_critical(entry) ||
+	    !entry_leave(entry, SLUICE_PARTICIPANT_DETACHED))
+		leave_for_good(segment, index);
 	sluice_liveness_release(segment, index);
 }
 
@@ -464,13 +382,15 @@ static int evict_locked(struct sluice_segment *segment, uint32_t index, uint64_t
 			return -ENOENT;
 		break;
 	case SLUICE_PARTICIPANT_EVICTED: /* by somebody who died before the bit was cleared */
-		if (entry_state(entry) != state)
+		if (sluice_entry_word(entry) != state)
 			return -ENOENT;
 		break;
 	default:
 		return -ENOENT;
 	}
-	gating_set(segment, index, false);
+	sluice_stage_hand_over(segment, index);
+	/* it may be asleep itself */
+	sluice_wake_participant(segment, index);
 	return 0;
 }
 
@@ -480,11 +400,11 @@ int sluice_participant_evict_if(struct sluice_segment *segment, uint32_t index, 
 
 	if (index >= segment->header.participant_count)
 		return -ENOENT;
-	rc = table_try_lock(segment);
+	rc = sluice_table_try_lock(segment);
 	if (rc)
 		return rc;
 	rc = evict_locked(segment, index, state);
-	table_unlock(segment);
+	sluice_table_unlock(segment);
 	return rc;
 }
 
@@ -493,5 +413,22 @@ int sluice_participant_evict(struct sluice_segment *segment, uint32_t index)
 	if (index >= segment->header.participant_count)
 		return -ENOENT;
 	return sluice_participant_evict_if(segment, index,
-					   entry_state(&segment->participants[index]));
+					   sluice_entry_word(&segment->participants[index]));
+}
+
+bool sluice_participant_evict_unfit(struct sluice_segment *segment, uint32_t index, uint64_t claim)
+{
+	const struct sluice_participant *entry = &segment->participants[index];
+	const uint64_t state = sluice_entry_word(entry);
+	uint64_t lag, lag_max;
+
+	/* relaxed, all: only compared; the eviction itself is bound to the state read above */
+	if ((state & SLUICE_PARTICIPANT_STATE_MASK) != SLUICE_PARTICIPANT_ACTIVE ||
+	    atomic_load_explicit(&entry->policy, memory_order_relaxed) != SLUICE_POLICY_EVICTABLE)
+		return false;
+	lag = claim - atomic_load_explicit(&entry->position, memory_order_relaxed);
+	lag_max = atomic_load_explicit(&entry->lag_max, memory_order_relaxed);
+	if ((!lag_max || lag <= lag_max) && sluice_liveness_probe(segment, index) != 0)
+		return false;
+	return !sluice_participant_evict_if(segment, index, state);
 }

@@ -25,13 +25,24 @@ struct sluice_participant_options {
 	uint32_t from;	  /* enum sluice_from */
 	uint64_t sequence; /* for SLUICE_FROM_SEQUENCE */
 	uint64_t lag_max;  /* evictable: 0 no limit */
+	/*
+	 * Consumers: NULL-terminated names of those that must have released an event first, as
+	 * stages before this one. One that follows others starts at or behind their positions, and
+	 * gates in their stead. NULL or empty: none.
+	 */
+	const char *const *after;
 };
+
+/* What a participant may be called, [A-Za-z0-9._-]{1,31}: else -EINVAL with the rule. */
+int sluice_participant_check_name(const char *name, struct sluice_diag *diag);
 
 /*
  * Takes an entry. A critical consumer whose name is already in the table and away comes back at its
  * saved position (*ret_resumed true). -EBUSY: a live participant has the name or, on a
  * single-producer ring, the producer's place. -EAGAIN: the table is full. -ERANGE: the sequence
- * asked for is not in the ring any more (or not yet). Needs a writable attachment (-EACCES).
+ * asked for is not in the ring any more (or not yet), or the saved position is ahead of a stage to
+ * be followed. -ENOENT: a stage to be followed is not there; -EINVAL: it cannot be followed. Needs
+ * a writable attachment (-EACCES).
  */
 SLUICE_API int sluice_participant_join(struct sluice_segment *segment,
 				       const struct sluice_participant_options *options,
@@ -39,7 +50,9 @@ SLUICE_API int sluice_participant_join(struct sluice_segment *segment,
 				       struct sluice_diag *diag);
 
 /*
- * Gives the entry back. keep: a critical consumer's position goes on gating until it returns.
+ * Gives the entry back. keep: a critical consumer's position goes on gating until it returns. Those
+ * who follow one that has left get -ESTALE. One that follows others waits up to a second for the
+ * table's lock; who has it is then left to hand over what it kept.
  */
 SLUICE_API void sluice_participant_leave(struct sluice_segment *segment, uint32_t index, bool keep);
 
@@ -59,6 +72,23 @@ SLUICE_API int sluice_participant_evict(struct sluice_segment *segment, uint32_t
 /* The same if the entry's state word, which has its generation, is still `state`. */
 int sluice_participant_evict_if(struct sluice_segment *segment, uint32_t index, uint64_t state);
 
+/* Evicts an evictable consumer that is dead or further behind `claim` than it may be: was it so? */
+bool sluice_participant_evict_unfit(struct sluice_segment *segment, uint32_t index, uint64_t claim);
+
+/* ------------------------------------------------------------------------------- stages */
+
+/* All bits that stand for an entry of this segment. */
+static inline uint64_t sluice_participant_bits(const struct sluice_segment *segment)
+{
+	return UINT64_MAX >> (SLUICE_PARTICIPANTS_MAX - segment->header.participant_count);
+}
+
+/* The least position of the consumers in `follows`, of which there must be one. Any thread. */
+uint64_t sluice_stage_limit(const struct sluice_segment *segment, uint64_t follows);
+
+/* Those of `follows` that have left or were evicted; not one that is away or dead. Any thread. */
+uint64_t sluice_stage_gone(const struct sluice_segment *segment, uint64_t follows);
+
 /* A checked copy of one entry, for tools: torn or absurd content gives false. Read-only will do. */
 struct sluice_participant_view {
 	uint32_t index;
@@ -70,14 +100,19 @@ struct sluice_participant_view {
 	uint32_t wait;
 	uint64_t position;
 	uint64_t claim_record;
+	uint64_t start_ticks; /* with the pid and its namespace, a process: sluice_proc_look */
+	uint64_t pidns;
 	uint64_t joined_realtime_ns;
 	uint64_t lag_max;
 	int32_t alive; /* 1 holds its byte, 0 does not, -1 cannot tell */
 	uint32_t gating;
+	uint64_t follows; /* bit i: reads only what entry i has released */
 	int32_t cpu; /* pinned to, -1 none */
 	char name[SLUICE_PARTICIPANT_NAME_BYTES];
 	uint64_t events, batches, polls, empty_polls, sleeps, full_waits, progress_ns, lag_high;
 	uint64_t gaps, voids;
+	uint64_t stalled_ns; /* CLOCK_MONOTONIC; see struct sluice_participant */
+	uint64_t failed;
 };
 SLUICE_API bool sluice_participant_view(const struct sluice_segment *segment, uint32_t index,
 					struct sluice_participant_view *ret_view);

@@ -37,6 +37,8 @@ bool sluice_participant_view(const struct sluice_segment *segment, uint32_t inde
 	/* relaxed: the state is compared again below */
 	view.policy = atomic_load_explicit(&entry->policy, memory_order_relaxed);
 	view.pid = entry->pid;
+	view.start_ticks = entry->start_ticks;
+	view.pidns = entry->pidns;
 	view.wait = entry->wait;
 	view.cpu = entry->cpu;
 	view.joined_realtime_ns = entry->joined_realtime_ns;
@@ -56,6 +58,9 @@ bool sluice_participant_view(const struct sluice_segment *segment, uint32_t inde
 	view.lag_high = atomic_load_explicit(&entry->lag_high, memory_order_relaxed);
 	view.gaps = atomic_load_explicit(&entry->gaps, memory_order_relaxed);
 	view.voids = atomic_load_explicit(&entry->voids, memory_order_relaxed);
+	view.follows = atomic_load_explicit(&entry->follows, memory_order_relaxed);
+	view.stalled_ns = atomic_load_explicit(&entry->stalled_ns, memory_order_relaxed);
+	view.failed = atomic_load_explicit(&entry->failed, memory_order_relaxed);
 	view.gating = (uint32_t)(atomic_load_explicit(&segment->control->gating,
 						      memory_order_relaxed) >> index & 1);
 	view.alive = sluice_liveness_probe(segment, index);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define START_TICKS_FIELD 22
 #define STATE_FIELD 3 /* the first one after the command, which may hold blanks and brackets */
@@ -29,24 +30,91 @@ static int read_text(const char *path, char *text, size_t bytes)
 	return got ? 0 : -EIO;
 }
 
-int sluice_proc_start_ticks(pid_t pid, uint64_t *ret_ticks)
+/* Reads the file into `text`; *ret_state is in it, at the first field after the command. */
+static int read_stat(pid_t pid, char *text, size_t bytes, const char **ret_state)
 {
 	char path[64];
-	char text[1024];
 	char *at;
 	int err;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	err = read_text(path, text, sizeof(text));
+	/* our own pid may mean another process in the namespace that /proc was mounted in */
+	if (pid == getpid())
+		snprintf(path, sizeof(path), "/proc/self/stat");
+	else
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	err = read_text(path, text, bytes);
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;
 	at = strrchr(text, ')');
-	for (int field = STATE_FIELD - 1; at && field < START_TICKS_FIELD; field++)
-		at = strchr(at + 1, ' ');
-	if (!at)
+	if (!at || at[1] != ' ')
 		return -EIO;
-	*ret_ticks = strtoull(at + 1, NULL, 10);
+	*ret_state = at + 2;
 	return 0;
+}
+
+int sluice_proc_start_ticks(pid_t pid, uint64_t *ret_ticks)
+{
+	const char *at;
+	char text[1024];
+	int err = read_stat(pid, text, sizeof(text), &at);
+
+	if (err)
+		return err;
+	for (int field = STATE_FIELD; field < START_TICKS_FIELD; field++) {
+		at = strchr(at, ' ');
+		if (!at++)
+			return -EIO;
+	}
+	*ret_ticks = strtoull(at, NULL, 10);
+	return 0;
+}
+
+/* /proc adds the time namespace's offset to the start ticks. -EACCES: another user's process. */
+static int time_namespace(const char *who, uint64_t *ret_inode)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/time", who);
+	if (stat(path, &st))
+		return -errno;
+	*ret_inode = st.st_ino;
+	return 0;
+}
+
+/* False if we cannot tell which process a pid of ours means in /proc. */
+static bool knows_namespace(uint64_t pidns)
+{
+	char self[16] = "";
+	uint64_t own = 0;
+
+	return !sluice_proc_pid_namespace(&own) && own == pidns &&
+	       readlink("/proc/self", self, sizeof(self) - 1) > 0 &&
+	       strtol(self, NULL, 10) == getpid();
+}
+
+enum sluice_process sluice_proc_look(pid_t pid, uint64_t start_ticks, uint64_t pidns)
+{
+	uint64_t ours = 0, theirs = 0, ticks;
+	const char *state;
+	char text[1024];
+	char who[16];
+	int err;
+
+	if (pid <= 0 || !knows_namespace(pidns))
+		return SLUICE_PROCESS_UNKNOWN;
+	err = read_stat(pid, text, sizeof(text), &state);
+	if (err == -ESRCH)
+		return SLUICE_PROCESS_GONE;
+	if (err || !start_ticks || sluice_proc_start_ticks(pid, &ticks))
+		return SLUICE_PROCESS_UNKNOWN;
+	snprintf(who, sizeof(who), "%d", (int)pid);
+	if (ticks != start_ticks)
+		return !time_namespace("self", &ours) && !time_namespace(who, &theirs) &&
+				       ours == theirs ?
+			       SLUICE_PROCESS_GONE :
+			       SLUICE_PROCESS_UNKNOWN;
+	return *state == 'T' || *state == 't' ? SLUICE_PROCESS_STOPPED : SLUICE_PROCESS_RUNS;
 }
 
 int sluice_proc_pid_namespace(uint64_t *ret_inode)

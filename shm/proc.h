@@ -13,6 +13,19 @@
 /* Field 22 of /proc/PID/stat: with the pid, an identity within this boot. -ESRCH: none such. */
 SLUICE_API int sluice_proc_start_ticks(pid_t pid, uint64_t *ret_ticks);
 
+enum sluice_process {
+	SLUICE_PROCESS_UNKNOWN, /* of another pid or time namespace, or we may not look */
+	SLUICE_PROCESS_GONE,	/* there is none, or its pid means another process by now */
+	SLUICE_PROCESS_RUNS,
+	SLUICE_PROCESS_STOPPED /* by a signal or a debugger */
+};
+
+/*
+ * What became of the process that had this identity: for alarms and never for decisions, which the
+ * lock bytes make (segment.h).
+ */
+SLUICE_API enum sluice_process sluice_proc_look(pid_t pid, uint64_t start_ticks, uint64_t pidns);
+
 /* Inode of our own pid namespace: pids of another namespace name other processes. */
 SLUICE_API int sluice_proc_pid_namespace(uint64_t *ret_inode);
 

@@ -65,10 +65,13 @@ static inline _Atomic uint64_t *sluice_ring_stamp(const struct sluice_ring *ring
 	return (_Atomic uint64_t *)(void *)sluice_ring_slot(ring, sequence);
 }
 
-/* published(s): at or beyond s + 1, because a slot may have been consumed and reused meanwhile */
+/*
+ * published(s): at or beyond s + 1, because the slot may have been consumed and reused meanwhile;
+ * being written for a later sequence counts, being written for s itself (WRITING | s) does not.
+ */
 static inline bool sluice_stamp_published(uint64_t stamp, uint64_t sequence)
 {
-	return !(stamp & SLUICE_STAMP_WRITING) && (stamp & SLUICE_STAMP_SEQ) >= sequence + 1;
+	return (stamp & SLUICE_STAMP_SEQ) >= sequence + 1;
 }
 
 /* The first sequence from `from` on that is not published yet, looking at most `max` ahead. */
@@ -126,10 +129,25 @@ SLUICE_API uint64_t sluice_ring_oldest(const struct sluice_ring *ring);
 SLUICE_API uint64_t sluice_gate_min(const struct sluice_ring *ring, uint64_t next, int *ret_error);
 
 /*
+ * The same for rings of many producers, where nobody knows the claim word but by loading it: it is
+ * loaded after the positions. When nobody gates, the first unpublished sequence gates, from `floor`
+ * on looked for (a sequence before which everything is known to be published): no slot may be
+ * claimed again before its last user has published it. Never more than *ret_claim.
+ */
+SLUICE_API uint64_t sluice_gate_claim(const struct sluice_ring *ring, uint64_t floor,
+				      uint64_t *ret_claim, int *ret_error);
+
+/*
  * Slow path of a producer that finds no space: evicts evictable consumers that are dead or beyond
  * their limit. Returns how many.
  */
 SLUICE_API uint32_t sluice_gate_evict(const struct sluice_ring *ring, uint64_t next);
+
+/*
+ * A full fence, as a call: on x86 it is a read-modify-write, and the path that does without one
+ * shall be seen to have none (tests/integration/test_single_path.sh).
+ */
+SLUICE_API void sluice_ring_fence(void);
 
 /* State of the segment: enum sluice_segment_state. */
 static inline uint32_t sluice_ring_state(const struct sluice_ring *ring)

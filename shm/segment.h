@@ -19,7 +19,7 @@
 struct sluice_segment_options {
 	const char *name;	/* NULL: private to this process, nameless (threads, tests) */
 	uint64_t slot_count;	/* a power of two */
-	uint32_t slot_stride;	/* cursor: multiple of 8; stamped: 32, 64, 128 ... */
+	uint32_t slot_stride;	/* a multiple of 8; stamped: the stamp's 8 bytes included */
 	uint32_t publication;	/* enum sluice_publication */
 	uint32_t producer_mode; /* enum sluice_producer_mode */
 	uint32_t event_kind;	/* enum sluice_event_kind */
@@ -33,6 +33,12 @@ struct sluice_segment_options {
 	int32_t numa_node;    /* -1: the node of the calling thread's CPU */
 	uint32_t mode;	      /* of the file; 0: 0640 */
 	uint64_t more_bytes;  /* of segments that follow this one: hints count them in */
+	/*
+	 * NULL-terminated names of critical consumers that are in the table, away and gating from
+	 * base_sequence on, before the name can be seen: they miss nothing, whenever they come.
+	 * NULL: none.
+	 */
+	const char *const *reserve;
 };
 
 enum sluice_access { SLUICE_ACCESS_READ = 0, SLUICE_ACCESS_WRITE = 1 };
@@ -76,8 +82,12 @@ SLUICE_API int sluice_segment_create(struct sluice_segment *ret_segment,
  * Maps an existing segment. -ENOENT: no such name. -EBADMSG: not a segment, damaged or truncated.
  * -EPROTO: another ABI version, feature or layout. -EPERM: wrong owner, link or file type.
  * -EACCES: no permission. -ESTALE: left by an earlier boot. Read-write only: -ENOLCK: the lock file
- * is missing; -EBUSY: somebody removes the segment. Read-write attachments share lock byte
- * SLUICE_LOCK_ATTACHED while they last: gc leaves the segment alone.
+ * is missing; -EBUSY: somebody removes or repairs the segment. Read-write attachments share lock
+ * byte SLUICE_LOCK_ATTACHED while they last: gc leaves the segment alone. A repair that was killed
+ * before its end is finished first (shm/repair.h).
+ *
+ * A child of fork() has neither the mapping nor the lock bytes of a read-write attachment: it may
+ * close the handle and attach by itself, nothing else. Read-only ones go on in the child.
  */
 SLUICE_API int sluice_segment_attach(struct sluice_segment *ret_segment, const char *name,
 				     enum sluice_access access, struct sluice_diag *diag);

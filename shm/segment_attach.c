@@ -6,6 +6,9 @@
  * the header is read with pread into private memory and checked there, and the mapping is not
  * touched before its size is known to hold it. A read-write attachment first takes a shared lock
  * byte, so that gc cannot remove the segment under it. A crash leaves nothing.
+ *
+ * A child of fork() has a copy of the handle, but no mapping of a read-write attachment, and its
+ * lock descriptor stands for nothing (lockfile.h): closing the copy closes descriptors only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +22,7 @@
 #include "shm/header.h"
 #include "shm/lockfile.h"
 #include "shm/names.h"
+#include "shm/repair.h"
 #include "shm/segment_internal.h"
 
 #define REPLACED_TRIES 3
@@ -255,7 +259,9 @@ static void init(struct sluice_segment *segment)
 
 static void release(struct sluice_segment *segment)
 {
-	if (segment->base)
+	/* what lies there in a child is none of ours */
+	if (segment->base &&
+	    !(segment->lock_fd >= 0 && sluice_lockfile_is_inherited(segment->lock_fd)))
 		munmap(segment->base, segment->total_bytes);
 	if (segment->fd >= 0)
 		close(segment->fd);
@@ -263,12 +269,12 @@ static void release(struct sluice_segment *segment)
 		close(segment->probe_fd);
 	/* last: with it go the lock bytes, which say that this process no longer stores */
 	if (segment->lock_fd >= 0)
-		close(segment->lock_fd);
+		sluice_lockfile_close(segment->lock_fd);
 	init(segment);
 }
 
-int sluice_segment_attach(struct sluice_segment *ret_segment, const char *name,
-			  enum sluice_access access, struct sluice_diag *diag)
+int sluice_segment_attach_any(struct sluice_segment *ret_segment, const char *name,
+			      enum sluice_access access, struct sluice_diag *diag)
 {
 	struct sluice_segment segment;
 	struct sluice_diag attempt = {0}; /* one that fails may be followed by one that does not */
@@ -291,6 +297,39 @@ int sluice_segment_attach(struct sluice_segment *ret_segment, const char *name,
 		}
 	}
 	return sluice_diag_set(diag, ENOENT, "segment \"%s\" was removed while we attached", name);
+}
+
+/* Repairs keep attachers out, so one that is found under way by an attacher has died over it. */
+static bool is_half_repaired(const struct sluice_segment *segment)
+{
+	/* sync: ring:state <- state:set; what the repair did before it died */
+	return (atomic_load_explicit(&segment->control->state, memory_order_acquire) &
+		SLUICE_STATE_MASK) == SLUICE_STATE_RECOVERING;
+}
+
+int sluice_segment_attach(struct sluice_segment *ret_segment, const char *name,
+			  enum sluice_access access, struct sluice_diag *diag)
+{
+	struct sluice_repair_result ignored;
+	struct sluice_segment segment;
+	int err = 0;
+
+	for (int tries = 0; tries < REPLACED_TRIES; tries++) {
+		err = sluice_segment_attach_any(&segment, name, access, diag);
+		if (err)
+			return err;
+		if (access == SLUICE_ACCESS_READ || !is_half_repaired(&segment)) {
+			*ret_segment = segment;
+			return 0;
+		}
+		release(&segment);
+		err = sluice_segment_repair(name, false, NULL, &ignored, diag);
+		if (err && err != -EBUSY)
+			return err;
+	}
+	return err ? err :
+		     sluice_diag_set(diag, EBUSY, "segment \"%s\" is being repaired over and over",
+				     name);
 }
 
 /* For writing the descriptor must be the named file: its lock bytes are found by the name. */

@@ -20,6 +20,7 @@
 #include "shm/lockfile.h"
 #include "shm/names.h"
 #include "shm/numa.h"
+#include "shm/participant.h"
 #include "shm/segment_internal.h"
 
 #define DEFAULT_MODE 0640u
@@ -69,7 +70,7 @@ static void drop_lock(struct sluice_segment *segment)
 	if (segment->lock_fd >= 0) {
 		if (sluice_names_find(segment->header.name, ignored) == -ENOENT)
 			unlink(segment->lock_path);
-		close(segment->lock_fd);
+		sluice_lockfile_close(segment->lock_fd);
 	}
 	if (segment->probe_fd >= 0)
 		close(segment->probe_fd);
@@ -112,9 +113,56 @@ static int get_pages(struct sluice_segment *segment, const struct sluice_segment
 	return err ? err : sluice_backing_open(ret_memory, &request, diag);
 }
 
+/*
+ * A critical consumer that has never been here: away, gating from the first event on, so that
+ * nothing that is published before it comes is lost to it. Found by its name when it joins.
+ */
+static void reserve(struct sluice_segment *segment, const char *name, uint32_t index)
+{
+	struct sluice_participant *entry = &segment->participants[index];
+	const uint64_t bit = 1ull << index;
+
+	entry->role = SLUICE_ROLE_CONSUMER;
+	entry->cpu = -1;
+	memcpy(entry->name, name, strlen(name)); /* length checked; the rest is zero */
+	/* relaxed, all: nobody else can map it before the rename */
+	atomic_store_explicit(&entry->policy, SLUICE_POLICY_CRITICAL, memory_order_relaxed);
+	atomic_store_explicit(&entry->position, segment->header.base_sequence,
+			      memory_order_relaxed);
+	atomic_store_explicit(&entry->state,
+			      1ull << SLUICE_PARTICIPANT_GENERATION_SHIFT |
+				      SLUICE_PARTICIPANT_DETACHED,
+			      memory_order_relaxed);
+	atomic_fetch_or_explicit(&segment->control->gating, bit, memory_order_relaxed);
+}
+
+static int check_reserved(const struct sluice_segment_options *options, struct sluice_diag *diag)
+{
+	const uint32_t room = options->participant_count ? options->participant_count :
+							   SLUICE_PARTICIPANTS_MAX;
+	uint32_t count = 0;
+
+	for (const char *const *name = options->reserve; name && *name; name++) {
+		const int err = sluice_participant_check_name(*name, diag);
+
+		if (err)
+			return err;
+		if (++count > room)
+			return sluice_diag_set(diag, EINVAL,
+					       "more consumers are to be reserved than the table has entries (%u)",
+					       room);
+		for (const char *const *other = options->reserve; other != name; other++)
+			if (!strcmp(*other, *name))
+				return sluice_diag_set(diag, EINVAL,
+						       "consumer \"%s\" is to be reserved twice",
+						       *name);
+	}
+	return 0;
+}
+
 /* What is not set here is zero, and means free, idle or never published: no stamp of 0 is. */
-static int fill(struct sluice_segment *segment, const struct sluice_backing_memory *memory,
-		struct sluice_diag *diag)
+static int fill(struct sluice_segment *segment, const struct sluice_segment_options *options,
+		const struct sluice_backing_memory *memory, struct sluice_diag *diag)
 {
 	struct sluice_header *header = &segment->header;
 	int err = sluice_header_identify(header, diag);
@@ -143,6 +191,8 @@ static int fill(struct sluice_segment *segment, const struct sluice_backing_memo
 			      memory_order_relaxed);
 	/* relaxed: as above */
 	atomic_store_explicit(&segment->control->state, SLUICE_STATE_READY, memory_order_relaxed);
+	for (uint32_t i = 0; options->reserve && options->reserve[i]; i++)
+		reserve(segment, options->reserve[i], i);
 	return 0;
 }
 
@@ -189,7 +239,7 @@ static int create_private(struct sluice_segment *segment,
 
 	if (err)
 		return err;
-	err = fill(segment, &memory, diag);
+	err = fill(segment, options, &memory, diag);
 	if (err)
 		sluice_backing_discard(&memory);
 	return err;
@@ -216,7 +266,7 @@ static int create_named(struct sluice_segment *segment,
 	if (!err)
 		err = get_pages(segment, options, &memory, diag);
 	if (!err)
-		err = fill(segment, &memory, diag);
+		err = fill(segment, options, &memory, diag);
 	if (!err)
 		err = check_own(segment, diag);
 	if (!err)
@@ -236,6 +286,8 @@ int sluice_segment_create(struct sluice_segment *ret_segment,
 	struct sluice_segment segment = {.fd = -1, .lock_fd = -1, .probe_fd = -1};
 	int err = sluice_header_plan(&segment.header, options, diag);
 
+	if (!err)
+		err = check_reserved(options, diag);
 	if (!err)
 		err = options->name ? create_named(&segment, options, diag) :
 				      create_private(&segment, options, diag);

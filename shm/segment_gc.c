@@ -120,14 +120,14 @@ static struct judgement judge_segment(const struct collection *run,
 	if (!run->dry_run) {
 		if (!is_same_file(entry->path, seen)) {
 			if (fd >= 0)
-				close(fd);
+				sluice_lockfile_close(fd);
 			return (struct judgement){OUTCOME_LIVE, "live: replaced meanwhile"};
 		}
 		removed = !unlink(entry->path);
 		if (removed)
 			unlink(lock_path);
 		if (fd >= 0)
-			close(fd);
+			sluice_lockfile_close(fd);
 	}
 	return removal(removed, verdict);
 }
@@ -150,7 +150,7 @@ static struct judgement judge_temporary(const struct collection *run,
 		if (sluice_names_find(entry->name, ignored) == -ENOENT &&
 		    !sluice_lockfile_try(fd, all_bytes))
 			unlink(lock_path);
-		close(fd);
+		sluice_lockfile_close(fd);
 	}
 	return removal(removed, "stale: a creation that was cut short");
 }
@@ -169,7 +169,7 @@ static struct judgement judge_lock(const struct collection *run,
 	if (!run->dry_run) {
 		removed = sluice_names_find(entry->name, ignored) == -ENOENT &&
 			  !unlink(entry->path);
-		close(fd);
+		sluice_lockfile_close(fd);
 	}
 	return removal(removed, "stale: a lock file without a segment");
 }

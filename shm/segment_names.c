@@ -289,6 +289,6 @@ int sluice_segment_unlink(const char *name, struct sluice_diag *diag)
 		return lock_fd;
 	err = unlink_locked(name, path, lock_path, diag);
 	if (lock_fd >= 0)
-		close(lock_fd);
+		sluice_lockfile_close(lock_fd);
 	return err;
 }

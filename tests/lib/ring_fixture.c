@@ -52,8 +52,9 @@ int ring_create(struct sluice_segment *ret_segment, const char *name, uint32_t p
 		.name = name,
 		.slot_count = slot_count,
 		.slot_stride = 64,
-		.publication = publication,
-		.producer_mode = SLUICE_PRODUCER_SINGLE,
+		.publication = publication == RING_MULTI ? RING_STAMPED : publication,
+		.producer_mode = publication == RING_MULTI ? SLUICE_PRODUCER_MULTI :
+							     SLUICE_PRODUCER_SINGLE,
 		.event_kind = SLUICE_EVENT_RAW,
 		.base_sequence = base_sequence,
 		.hugepages = SLUICE_HUGEPAGES_OFF,

@@ -13,6 +13,7 @@
 
 #define RING_CURSOR SLUICE_PUBLICATION_CURSOR
 #define RING_STAMPED SLUICE_PUBLICATION_STAMPED
+#define RING_MULTI 3u /* stamped, for many producers */
 
 /* Stride 64; `name` NULL: private. Named rings live in a directory of this test's own. */
 int ring_create(struct sluice_segment *ret_segment, const char *name, uint32_t publication,

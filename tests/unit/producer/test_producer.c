@@ -14,7 +14,7 @@
 
 #define MS 1000000ull
 
-static const uint32_t schemes[] = {RING_CURSOR, RING_STAMPED};
+static const uint32_t schemes[] = {RING_CURSOR, RING_STAMPED, RING_MULTI};
 
 struct fixture {
 	struct sluice_segment segment;
@@ -66,48 +66,56 @@ static void test_producer__first_claims(void **state)
 static void test_producer__refuses_counts_out_of_range(void **state)
 {
 	static const uint64_t wrong[] = {0, UINT64_MAX, 9, UINT64_MAX / 2, 1ull << 63};
-	struct fixture f;
-	uint64_t first = 77;
 
 	(void)state;
-	open_all(&f, RING_CURSOR, 8);
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		assert_int_equal(sluice_producer_try_claim(&f.producer, wrong[i], &first), -EINVAL);
-		assert_int_equal(sluice_producer_claim(&f.producer, wrong[i], 0, &first), -EINVAL);
-		assert_int_equal(first, 77);
+	for (int scheme = 0; scheme < 3; scheme++) {
+		struct fixture f;
+		uint64_t first = 77;
+
+		open_all(&f, schemes[scheme], 8);
+		for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+			assert_int_equal(sluice_producer_try_claim(&f.producer, wrong[i], &first),
+					 -EINVAL);
+			assert_int_equal(sluice_producer_claim(&f.producer, wrong[i], 0, &first),
+					 -EINVAL);
+			assert_int_equal(first, 77);
+		}
+		assert_false(sluice_producer_has_capacity(&f.producer, 9));
+		assert_true(sluice_producer_has_capacity(&f.producer, 8));
+		assert_int_equal(sluice_producer_try_claim(&f.producer, 8, &first), 0);
+		assert_int_equal(first, 0);
+		close_all(&f);
 	}
-	assert_false(sluice_producer_has_capacity(&f.producer, 9));
-	assert_true(sluice_producer_has_capacity(&f.producer, 8));
-	assert_int_equal(sluice_producer_try_claim(&f.producer, 8, &first), 0);
-	assert_int_equal(first, 0);
-	close_all(&f);
 }
 
 static void test_producer__capacity_hints_change_nothing(void **state)
 {
-	struct fixture f;
-
 	(void)state;
-	open_all(&f, RING_CURSOR, 8);
-	for (uint64_t left = 8; left; left--) {
-		assert_int_equal(sluice_producer_remaining(&f.producer), left);
-		assert_true(sluice_producer_has_capacity(&f.producer, left));
-		assert_false(sluice_producer_has_capacity(&f.producer, left + 1));
-		assert_int_equal(atomic_load(&f.segment.control->claim), 8 - left);
-		assert_int_equal(atomic_load(&f.segment.control->cursor), 8 - left);
-		assert_int_equal(ring_publish(&f.producer, 1), 0);
+	for (int i = 0; i < 3; i++) {
+		struct fixture f;
+
+		open_all(&f, schemes[i], 8);
+		for (uint64_t left = 8; left; left--) {
+			assert_int_equal(sluice_producer_remaining(&f.producer), left);
+			assert_true(sluice_producer_has_capacity(&f.producer, left));
+			assert_false(sluice_producer_has_capacity(&f.producer, left + 1));
+			assert_int_equal(atomic_load(&f.segment.control->claim), 8 - left);
+			assert_int_equal(atomic_load(&f.segment.control->cursor),
+					 schemes[i] == RING_CURSOR ? 8 - left : 0);
+			assert_int_equal(ring_publish(&f.producer, 1), 0);
+		}
+		assert_int_equal(sluice_producer_remaining(&f.producer), 0);
+		assert_false(sluice_producer_drained(&f.producer));
+		assert_int_equal(ring_consume(&f.consumer, 8), 8);
+		assert_true(sluice_producer_drained(&f.producer));
+		close_all(&f);
 	}
-	assert_int_equal(sluice_producer_remaining(&f.producer), 0);
-	assert_false(sluice_producer_drained(&f.producer));
-	assert_int_equal(ring_consume(&f.consumer, 8), 8);
-	assert_true(sluice_producer_drained(&f.producer));
-	close_all(&f);
 }
 
 static void test_producer__full_ring_releases_exactly_what_was_consumed(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct fixture f;
 		uint64_t first = 77;
 
@@ -121,6 +129,7 @@ static void test_producer__full_ring_releases_exactly_what_was_consumed(void **s
 			assert_int_equal(ring_consume(&f.consumer, 1), 1);
 			assert_int_equal(sluice_producer_try_claim(&f.producer, 2, &first),
 					 -EAGAIN);
+			assert_int_equal(f.producer.missing, 1);
 			assert_int_equal(ring_publish(&f.producer, 2), -EAGAIN);
 		}
 		assert_int_equal(first, 77);
@@ -207,7 +216,7 @@ static void test_producer__blocked_claim_is_released(void **state)
 		pthread_t thread;
 		uint64_t first, started_ns;
 
-		open_all(&f, RING_STAMPED, 2);
+		open_all(&f, i / 3 ? RING_STAMPED : RING_MULTI, 2);
 		f.producer.wait = waits[i / 3];
 		assert_int_equal(ring_publish(&f.producer, 2), 0);
 		started_ns = sluice_clock_ns();
@@ -276,7 +285,7 @@ static void *stalled_reader(void *arg)
 static void test_producer__never_laps_the_slowest_of_three(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct sluice_segment segment;
 		struct sluice_producer producer;
 		struct sluice_consumer consumers[3];

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "shm/clock.h"
+#include "shm/recovery.h"
 #include "tests/lib/ring_fixture.h"
 
 #define MS 1000000ull
@@ -105,7 +105,7 @@ static void test_takeover__successor_of_a_killed_one(void **state)
 		pid = start_child(step);
 		assert_true(pid > 0);
 		assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), -EBUSY);
-		assert_int_equal(sluice_producer_recover(&segment), -EBUSY);
+		assert_int_equal(sluice_recover(&segment), 0);
 		assert_int_equal(sluice_participant_count(&segment, SLUICE_ROLE_PRODUCER), 1);
 		child_kill(pid);
 		assert_int_equal(sluice_participant_count(&segment, SLUICE_ROLE_PRODUCER), 0);
@@ -142,9 +142,9 @@ static void test_takeover__recovery_without_a_successor(void **state)
 	assert_true(pid > 0);
 	child_kill(pid);
 	assert_int_equal(ring_consume(&consumer, 100), 3);
-	assert_int_equal(sluice_producer_recover(&segment), 3);
+	assert_int_equal(sluice_recover(&segment), 3);
 	assert_int_equal(ring_consume(&consumer, 100), 3);
-	assert_int_equal(sluice_producer_recover(&segment), 0);
+	assert_int_equal(sluice_recover(&segment), 0);
 	assert_int_equal(atomic_load(&segment.control->claim), 6);
 	sluice_consumer_close(&consumer, false);
 	ring_destroy(&segment);

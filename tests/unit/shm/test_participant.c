@@ -227,89 +227,6 @@ static void test_participant__eviction_is_for_consumers_and_noticed(void **state
 	ring_destroy(&segment);
 }
 
-/* ------------------------------------------------------------------------------- processes */
-
-static pid_t child_join(const char *ring, const char *name, uint32_t policy, uint64_t consume)
-{
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-		struct sluice_consumer consumer;
-
-		if (sluice_segment_attach(&segment, ring, SLUICE_ACCESS_WRITE, NULL) ||
-		    ring_consumer(&consumer, &segment, name, policy, SLUICE_FROM_BEGINNING) ||
-		    ring_consume(&consumer, consume) != consume || write(fds[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
-}
-
-static void test_participant__killed_critical_resumes_at_its_position(void **state)
-{
-	struct sluice_segment segment;
-	struct sluice_producer producer;
-	struct sluice_consumer consumer;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(ring_create(&segment, "killed", RING_STAMPED, 8, 0), 0);
-	assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
-	assert_int_equal(ring_publish(&producer, 6), 0);
-	pid = child_join("killed", "c", SLUICE_POLICY_CRITICAL, 4);
-	assert_true(pid > 0);
-	assert_int_equal(ring_consumer(&consumer, &segment, "c", SLUICE_POLICY_CRITICAL, 0), -EBUSY);
-	child_kill(pid);
-	/* dead, and still held for: exactly one ring */
-	assert_int_equal(ring_publish(&producer, 7), -EAGAIN);
-	assert_int_equal(producer.next, 12);
-	assert_int_equal(sluice_gate_evict(&producer.ring, producer.next), 0);
-	assert_int_equal(ring_consumer(&consumer, &segment, "c", SLUICE_POLICY_CRITICAL, 0), 0);
-	assert_true(consumer.resumed);
-	assert_int_equal(consumer.next, 4);
-	assert_int_equal(ring_consume(&consumer, 100), 8);
-	sluice_consumer_close(&consumer, false);
-	sluice_producer_close(&producer);
-	ring_destroy(&segment);
-}
-
-static void test_participant__killed_evictable_frees_a_blocked_producer(void **state)
-{
-	struct sluice_segment segment;
-	struct sluice_producer producer;
-	uint64_t first;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(ring_create(&segment, "gone", RING_CURSOR, 8, 0), 0);
-	assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
-	pid = child_join("gone", "e", SLUICE_POLICY_EVICTABLE, 0);
-	assert_true(pid > 0);
-	assert_int_equal(ring_publish(&producer, 9), -EAGAIN);
-	/* alive, however slow: no limit was set */
-	assert_int_equal(sluice_producer_claim(&producer, 1, 50 * MS, &first), -ETIMEDOUT);
-	child_kill(pid);
-	assert_int_equal(sluice_producer_claim(&producer, 1, 5000 * MS, &first), 0);
-	/* its entry is taken again */
-	pid = child_join("gone", "f", SLUICE_POLICY_LOSSY, 0);
-	assert_true(pid > 0);
-	assert_int_equal(sluice_participant_count(&segment, SLUICE_ROLE_CONSUMER), 1);
-	child_kill(pid);
-	sluice_producer_close(&producer);
-	ring_destroy(&segment);
-}
-
 /* ----------------------------------------------------------------------------------- races */
 
 struct racer {
@@ -394,8 +311,6 @@ int main(void)
 		cmocka_unit_test(test_participant__reserved_place_is_held),
 		cmocka_unit_test(test_participant__late_joiners_start_where_they_asked),
 		cmocka_unit_test(test_participant__eviction_is_for_consumers_and_noticed),
-		cmocka_unit_test(test_participant__killed_critical_resumes_at_its_position),
-		cmocka_unit_test(test_participant__killed_evictable_frees_a_blocked_producer),
 		cmocka_unit_test(test_participant__eviction_never_hits_a_newcomer),
 	};
 

@@ -12,11 +12,13 @@
 
 #define RUN_US 600000u
 
+#define CONSUMERS 3
+
 struct part {
 	struct stress *stress;
 	struct sluice_segment *segment;
 	uint64_t seed;
-	int number; /* -1: the producer */
+	int number; /* a consumer's; below: -1 - the place of a producer */
 	bool ok;
 };
 
@@ -24,44 +26,54 @@ static void *run_part(void *arg)
 {
 	struct part *part = arg;
 
-	part->ok = part->number < 0 ? stress_produce(part->stress, part->segment, part->seed) :
+	part->ok = part->number < 0 ? stress_produce(part->stress, part->segment,
+						     (uint64_t)(-1 - part->number), part->seed) :
 				      stress_consume(part->stress, part->segment,
 						     (uint32_t)part->number, part->seed);
 	return NULL;
 }
 
-static void run(uint32_t publication, uint64_t slots, uint64_t seed)
+static void check(const struct stress *stress, const struct part *parts, int count)
+{
+	assert_true(atomic_load(&stress->published) > 100);
+	for (int i = 0; i < count; i++)
+		assert_true(parts[i].ok);
+	for (int i = 0; i < CONSUMERS; i++) {
+		assert_int_equal(atomic_load(&stress->consumers[i].wrong), 0);
+		assert_int_equal(atomic_load(&stress->consumers[i].events),
+				 atomic_load(&stress->published));
+	}
+}
+
+static void run(uint32_t publication, int producers, uint64_t slots, uint64_t seed)
 {
 	static struct stress stress;
+	const int count = producers + CONSUMERS;
+	struct part parts[STRESS_PLACES + CONSUMERS];
+	pthread_t threads[STRESS_PLACES + CONSUMERS];
 	struct sluice_segment segment;
-	struct part parts[4];
-	pthread_t threads[4];
 
 	memset(&stress, 0, sizeof(stress));
 	assert_int_equal(ring_create(&segment, NULL, publication, slots, 0), 0);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < CONSUMERS; i++)
 		assert_int_equal(sluice_participant_reserve(&segment, stress_names[i], 0, NULL), 0);
-	for (int i = 0; i < 4; i++) {
-		parts[i] = (struct part){&stress, &segment, seed + (uint64_t)i, i - 1, false};
+	for (int i = 0; i < count; i++) {
+		parts[i] = (struct part){
+			&stress, &segment, seed + (uint64_t)i, i - producers, false,
+		};
 		pthread_create(&threads[i], NULL, run_part, &parts[i]);
 	}
 	usleep(RUN_US);
 	atomic_store(&stress.stop, 1);
-	pthread_join(threads[0], NULL);
+	for (int i = 0; i < producers; i++)
+		pthread_join(threads[i], NULL);
 	sluice_ring_set_state(&segment, SLUICE_STATE_DRAINING);
-	for (int i = 1; i < 4; i++)
+	for (int i = producers; i < count; i++)
 		pthread_join(threads[i], NULL);
 	print_message("%llu events, wait strategies from %llu\n",
 		      (unsigned long long)atomic_load(&stress.published),
 		      (unsigned long long)(seed % 4));
-	assert_true(atomic_load(&stress.published) > 100);
-	for (int i = 0; i < 4; i++)
-		assert_true(parts[i].ok);
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(atomic_load(&stress.consumers[i].wrong), 0);
-		assert_int_equal(atomic_load(&stress.consumers[i].events),
-				 atomic_load(&stress.published));
-	}
+	check(&stress, parts, count);
 	ring_destroy(&segment);
 }
 
@@ -69,14 +81,21 @@ static void test_ring_stress__threads_on_a_cursor_ring(void **state)
 {
 	(void)state;
 	for (uint64_t i = 0; i < 3; i++)
-		run(RING_CURSOR, 16ull << (i * 3), test_seed() + i);
+		run(RING_CURSOR, 1, 16ull << (i * 3), test_seed() + i);
 }
 
 static void test_ring_stress__threads_on_a_stamped_ring(void **state)
 {
 	(void)state;
 	for (uint64_t i = 0; i < 3; i++)
-		run(RING_STAMPED, 16ull << (i * 3), test_seed() + i);
+		run(RING_STAMPED, 1, 16ull << (i * 3), test_seed() + i);
+}
+
+static void test_ring_stress__several_producers(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		run(RING_MULTI, (int)i + 2, 16ull << (i * 2), test_seed() + i);
 }
 
 int main(void)
@@ -84,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_stress__threads_on_a_cursor_ring),
 		cmocka_unit_test(test_ring_stress__threads_on_a_stamped_ring),
+		cmocka_unit_test(test_ring_stress__several_producers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,8 +175,8 @@ struct bad_option {
 SPOIL(slots, o->slot_count = 10000)
 SPOIL(slots_few, o->slot_count = 1)
 SPOIL(slots_many, o->slot_count = 1ull << 31)
-SPOIL(stride, o->slot_stride = 96)
-SPOIL(stride_small, o->slot_stride = 16)
+SPOIL(stride, o->slot_stride = 100)
+SPOIL(stride_small, o->slot_stride = 8)
 SPOIL(stride_packed, (o->publication = SLUICE_PUBLICATION_CURSOR,
 		      o->producer_mode = SLUICE_PRODUCER_SINGLE, o->slot_stride = 12))
 SPOIL(stride_large, o->slot_stride = 8192)
@@ -204,10 +204,10 @@ static struct bad_option bad_options[] = {
 	{spoil_slots, "10000 is not a power of two: 8192 or 16384?"},
 	{spoil_slots_few, "out of range"},
 	{spoil_slots_many, "out of range"},
-	{spoil_stride, "powers of two from 32 to 4096"},
-	{spoil_stride_small, "powers of two from 32 to 4096"},
+	{spoil_stride, "multiples of 8 from 16 to 4096"},
+	{spoil_stride_small, "multiples of 8 from 16 to 4096"},
 	{spoil_stride_packed, "multiples of 8 from 8 to 4096"},
-	{spoil_stride_large, "powers of two from 32 to 4096"},
+	{spoil_stride_large, "multiples of 8 from 16 to 4096"},
 	{spoil_publication, "publication 3"},
 	{spoil_producer_mode, "producer mode 0"},
 	{spoil_multi_cursor, "need a stamped ring"},

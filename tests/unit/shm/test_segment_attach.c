@@ -79,7 +79,7 @@ SPOIL(longer, h->total_bytes += 4096)
 static struct rejection rejections[] = {
 	{"magic", spoil_magic, EBADMSG, "not a Sluice segment", true, RW},
 	{"byte_order", spoil_byte_order, EPROTO, "other byte order", true, RW},
-	{"major", spoil_major, EPROTO, "ABI version 2.0, this program speaks 1", false, RW},
+	{"major", spoil_major, EPROTO, "ABI version 2.1, this program speaks 1", false, RW},
 	{"crc", spoil_crc, EBADMSG, "header is damaged: CRC", true, RW},
 	{"flipped_bit", spoil_uuid, EBADMSG, "header is damaged: CRC", true, RW},
 	{"incompat", spoil_incompat, EPROTO, "needs features 0x4", false, RO},

@@ -183,6 +183,78 @@ static void test_segment_race__lives_of_a_name_do_not_mix(void **state)
 	assert_int_equal(fixture_files(false), 0);
 }
 
+#define STARTS 1000
+
+/* Whoever opens a name while it is made finds nothing, or all of it. */
+static void open_until_told(int ends[2])
+{
+	uint32_t found = 0;
+	uint32_t absent = 0;
+	char byte;
+
+	close(ends[1]);
+	check(!fcntl(ends[0], F_SETFL, O_NONBLOCK));
+	while (read(ends[0], &byte, 1) < 0) {
+		struct sluice_segment segment;
+		const int err = sluice_segment_attach(&segment, "start", SLUICE_ACCESS_READ, NULL);
+
+		check(!err || err == -ENOENT);
+		absent += err != 0;
+		found += !err;
+		if (err)
+			continue;
+		/* relaxed, both: what the creator stored before it named the segment */
+		check(atomic_load_explicit(&segment.control->state, memory_order_relaxed) ==
+		      SLUICE_STATE_READY);
+		check(atomic_load_explicit(&segment.control->claim, memory_order_relaxed) == 77);
+		check(segment.header.slot_count == 64 && segment.header.total_bytes > 64 * 64);
+		check(!strcmp(segment.header.name, "start"));
+		sluice_segment_close(&segment);
+	}
+	check(found > 0 && absent > 0);
+}
+
+static void test_segment_race__opener_sees_nothing_or_all_of_it(void **state)
+{
+	struct sluice_segment_options options = fixture_options("start");
+	int ends[2], status;
+	pid_t pid;
+
+	(void)state;
+	options.base_sequence = 77;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		fixture_default_signals();
+		open_until_told(ends);
+		_exit(0);
+	}
+	close(ends[0]);
+	for (int i = 0; i < STARTS; i++) {
+		struct sluice_segment segment;
+
+		assert_int_equal(sluice_segment_create(&segment, &options, NULL), 0);
+		if (i % 8 == 0)
+			sched_yield();
+		sluice_segment_close(&segment);
+		assert_int_equal(sluice_segment_unlink("start", NULL), 0);
+	}
+	/* by now it has been found, unless it never got a CPU: then once more, at leisure */
+	{
+		struct sluice_segment segment;
+
+		assert_int_equal(sluice_segment_create(&segment, &options, NULL), 0);
+		usleep(200000);
+		sluice_segment_close(&segment);
+		assert_int_equal(sluice_segment_unlink("start", NULL), 0);
+		usleep(50000);
+	}
+	close(ends[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 #define race_test(f) cmocka_unit_test_teardown(f, fixture_clean)
 
 int main(void)
@@ -190,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		race_test(test_segment_race__killed_creator_leaves_all_or_nothing),
 		race_test(test_segment_race__one_of_many_creators_wins),
+		race_test(test_segment_race__opener_sees_nothing_or_all_of_it),
 		race_test(test_segment_race__lives_of_a_name_do_not_mix),
 	};
 
