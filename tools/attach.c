@@ -52,12 +52,30 @@ void sluice_tool_instance_close(struct sluice_tool_instance *instance)
 	memset(instance->has, 0, sizeof(instance->has));
 }
 
+/* Closed by its owner, who removes the name next. */
+static bool is_leaving(const struct sluice_segment *segment)
+{
+	/* sync: ring:state <- state:set; only compared */
+	const uint64_t state = atomic_load_explicit(&segment->control->state,
+						    memory_order_acquire) & SLUICE_STATE_MASK;
+
+	return state == SLUICE_STATE_DRAINING || state == SLUICE_STATE_RETIRED;
+}
+
 const char *sluice_tool_instance_gone(const struct sluice_tool_instance *instance)
 {
-	for (uint32_t i = 0; i < SLUICE_TOOL_RINGS; i++)
-		if (instance->has[i] && !sluice_segment_is_named(&instance->ring[i]))
-			return "a ring was removed or replaced";
-	return "";
+	const char *gone = "";
+
+	for (uint32_t i = 0; i < SLUICE_TOOL_RINGS; i++) {
+		if (!instance->has[i] || sluice_segment_is_named(&instance->ring[i]))
+			continue;
+		gone = "a ring was removed or replaced";
+		if (!is_leaving(&instance->ring[i]) &&
+		    sluice_liveness_probe(&instance->ring[i], SLUICE_LOCK_ATTACHED) == 1)
+			return "TWIN: a ring was removed or replaced while processes use it; stop "
+			       "them all";
+	}
+	return gone;
 }
 
 static int collect(const struct sluice_segment_entry *entry, void *arg)

@@ -41,7 +41,7 @@ static const struct sluice_option table[] = {
 	{"hugepages", 0, SLUICE_OPTION_CHOICE(struct sluice_demo_options, hugepages),
 	 .words = "prefer|require|off", .initial = "prefer", .help = "see: sluice help hugepages"},
 	{"wait", 'w', SLUICE_OPTION_STRING(struct sluice_demo_options, wait), .value = "STRATEGY",
-	 .initial = "adaptive", .help = "adaptive, spin, yield or block, of all three programs"},
+	 .initial = "adaptive", .help = "of all three programs; see: sluice help wait-strategies"},
 };
 
 static const struct sluice_cli_command command = {

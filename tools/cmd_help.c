@@ -77,6 +77,11 @@ static const struct topic {
 	 "spin                never gives the CPU away: the lowest latency, one core each.\n"
 	 "yield               gives the CPU away at each look: for shared cores.\n"
 	 "block               sleeps at once: the least CPU, tens of microseconds later.\n"
+	 "sleep               spins and yields shortly, then naps of 100 us: who publishes never\n"
+	 "                    has to wake it, but its timer costs about a tenth of a CPU.\n"
+	 "backoff             spins 50 us, yields 1 ms, then sleeps: for gaps of that length.\n"
+	 "umwait              the CPU rests until the ring's word is written; a core of its own, and\n"
+	 "                    Intel's WAITPKG. Without it: adaptive.\n"
 	 "\n"
 	 "Nobody should spin on the CPU that takes the disk's interrupts: a commit then waits for\n"
 	 "the scheduler. The engine places itself on that CPU and yields (--cpu auto).\n"},

@@ -12,6 +12,7 @@
 #include "cli/exit.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "tools/alarm.h"
 #include "tools/stat_print.h"
 #include "tools/tool.h"
 
@@ -28,6 +29,7 @@ struct stat_source { /* one instance and its last two samples */
 	char name[SLUICE_SEGMENT_NAME_BYTES];
 	struct sluice_tool_instance instance;
 	struct sluice_tool_sample sample[2];
+	struct sluice_tool_alarms alarms; /* as last printed */
 	uint32_t newest;
 	bool is_open;
 };
@@ -60,6 +62,12 @@ static const struct sluice_cli_command command = {
 		"from the intended send time of a command to the moment its reports were "
 		"visible; only the percentiles that the number of samples justifies are "
 		"shown.\n\n"
+		"Lines that begin with ALARM tell what needs an operator: a ring that is not ready "
+		"(STATE) or has lost its name while it is used (TWIN); a slot that is claimed and "
+		"not published, and who holds it (STALLED); a consumer that stopped on an error "
+		"(FAILED), is away and holds events back (AWAY) or was evicted (EVICTED); a lock "
+		"byte that outlived its process (HELD_BY_INHERITOR). They are printed again when "
+		"they change.\n\n"
 		"A poll is useful when it found events. Full waits are claims of a producer that "
 		"found no space.",
 	.options = table,
@@ -102,6 +110,7 @@ static int source_open(struct stat_source *source, struct sluice_diag *diag)
 	source->is_open = true;
 	source->newest = 0;
 	sluice_tool_sample_take(&source->sample[0], &source->instance);
+	sluice_tool_alarms_find(&source->sample[0], &source->alarms);
 	return 0;
 }
 
@@ -122,6 +131,21 @@ static void source_lost(struct stat_source *source)
 	source_close(source);
 	if (source_open(source, &diag))
 		fprintf(stderr, "sluice stat: %s: waiting until it is back\n", source->name);
+}
+
+/* Only when they are others than those that were printed last. */
+static void alarms_show(struct stat_source *source, const struct sluice_tool_sample *sample)
+{
+	struct sluice_tool_alarms alarms;
+
+	sluice_tool_alarms_find(sample, &alarms);
+	if (sluice_tool_alarms_equal(&alarms, &source->alarms))
+		return;
+	source->alarms = alarms;
+	if (alarms.count)
+		sluice_tool_alarms_text(stdout, source->name, &alarms);
+	else
+		printf("  %s: no alarms\n", source->name);
 }
 
 static void source_show(struct stat *stat, struct stat_source *source)
@@ -145,6 +169,7 @@ static void source_show(struct stat *stat, struct stat_source *source)
 		if (stat->lines++ % 20 == 0)
 			sluice_tool_stat_heading();
 		sluice_tool_stat_line(source->name, sample, earlier);
+		alarms_show(source, sample);
 	}
 	source->newest = !source->newest;
 }

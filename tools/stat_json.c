@@ -3,10 +3,23 @@
 #include <stdio.h>
 
 #include "shm/wait.h"
+#include "tools/alarm.h"
 #include "tools/latency.h"
 #include "tools/stat_print.h"
 
-static void member_json(struct sluice_json *json, const struct sluice_tool_member *member)
+static void follows_json(struct sluice_json *json, const struct sluice_tool_ring_sample *ring,
+			 uint64_t follows)
+{
+	sluice_json_array(json, "follows");
+	for (uint32_t i = 0; i < ring->members; i++)
+		if (follows >> ring->member[i].view.index & 1)
+			sluice_json_string_bounded(json, NULL, ring->member[i].view.name,
+						   sizeof(ring->member[i].view.name));
+	sluice_json_end(json);
+}
+
+static void member_json(struct sluice_json *json, const struct sluice_tool_ring_sample *ring,
+			const struct sluice_tool_member *member)
 {
 	static const char *const roles[] = {"none", "producer", "consumer"};
 	static const char *const policies[] = {"none", "critical", "evictable", "lossy"};
@@ -30,6 +43,8 @@ static void member_json(struct sluice_json *json, const struct sluice_tool_membe
 		sluice_json_u64(json, "lag_events", member->lag);
 		sluice_json_u64(json, "lag_high_events", view->lag_high);
 		sluice_json_u64(json, "gaps_events", view->gaps);
+		sluice_json_u64(json, "failed_errno", view->failed);
+		follows_json(json, ring, view->follows);
 	}
 	sluice_json_u64(json, "events_count", view->events);
 	sluice_json_u64(json, "batches_count", view->batches);
@@ -47,6 +62,7 @@ static void ring_json(struct sluice_json *json, const char *suffix,
 {
 	sluice_json_object(json, suffix);
 	sluice_json_string(json, "state", sluice_tool_state_name(ring->state));
+	sluice_json_u64(json, "epoch", ring->epoch);
 	sluice_json_u64(json, "slots_count", ring->slot_count);
 	sluice_json_u64(json, "sequence", ring->end);
 	sluice_json_u64(json, "used_slots", ring->used);
@@ -54,7 +70,7 @@ static void ring_json(struct sluice_json *json, const char *suffix,
 	sluice_json_u64(json, "tombstones_count", ring->tombstones);
 	sluice_json_array(json, "participants");
 	for (uint32_t i = 0; i < ring->members; i++)
-		member_json(json, &ring->member[i]);
+		member_json(json, ring, &ring->member[i]);
 	sluice_json_end(json);
 	sluice_json_end(json);
 }
@@ -105,6 +121,9 @@ void sluice_tool_stat_json(struct sluice_json *json, const char *name,
 			   const struct sluice_tool_sample *sample,
 			   const struct sluice_tool_sample *earlier)
 {
+	struct sluice_tool_alarms alarms;
+
+	sluice_tool_alarms_find(sample, &alarms);
 	sluice_json_object(json, NULL);
 	sluice_json_string(json, "schema", "sluice.stat/1");
 	sluice_json_string(json, "instance", name);
@@ -121,6 +140,7 @@ void sluice_tool_stat_json(struct sluice_json *json, const char *name,
 			ring_json(json, sluice_tool_ring_suffix[i], &sample->ring[i]);
 	sluice_json_end(json);
 	latencies_json(json, sample, earlier);
+	sluice_tool_alarms_json(json, &alarms);
 	sluice_json_end(json);
 	sluice_json_finish(json);
 }

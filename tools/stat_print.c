@@ -6,6 +6,7 @@
 
 #include "cli/text.h"
 #include "shm/wait.h"
+#include "tools/alarm.h"
 #include "tools/latency.h"
 
 static const char *role_name(uint32_t role)
@@ -62,6 +63,8 @@ static void member_text(const struct sluice_tool_member *member)
 static void ring_text(const char *name, const char *suffix,
 		      const struct sluice_tool_ring_sample *ring)
 {
+	char stages[1024];
+
 	printf("  %s.%-4s %-9s %llu slots, sequence %llu, %llu%% full (most %llu%%)", name, suffix,
 	       sluice_tool_state_name(ring->state), (unsigned long long)ring->slot_count,
 	       (unsigned long long)ring->end,
@@ -69,13 +72,20 @@ static void ring_text(const char *name, const char *suffix,
 	       (unsigned long long)percent(ring->used_high, ring->slot_count));
 	if (ring->tombstones)
 		printf(", %llu tombstones", (unsigned long long)ring->tombstones);
+	if (ring->epoch)
+		printf(", epoch %llu", (unsigned long long)ring->epoch);
 	putchar('\n');
 	for (uint32_t i = 0; i < ring->members; i++)
 		member_text(&ring->member[i]);
+	sluice_tool_stages(ring, stages, sizeof(stages));
+	if (*stages)
+		printf("    stages    %s\n", stages);
 }
 
 void sluice_tool_stat_block(const char *name, const struct sluice_tool_sample *sample)
 {
+	struct sluice_tool_alarms alarms;
+
 	printf("%s  durability %s, durable below %llu", name, sample->durability,
 	       (unsigned long long)sample->durable_seq);
 	if (sample->halted)
@@ -84,6 +94,8 @@ void sluice_tool_stat_block(const char *name, const struct sluice_tool_sample *s
 	for (uint32_t i = 0; i < SLUICE_TOOL_RINGS; i++)
 		if (sample->ring[i].has)
 			ring_text(name, sluice_tool_ring_suffix[i], &sample->ring[i]);
+	sluice_tool_alarms_find(sample, &alarms);
+	sluice_tool_alarms_text(stdout, name, &alarms);
 	printf("  since start:");
 	for (uint32_t i = 0; i < SLUICE_TOOL_COUNTS; i++)
 		printf(" %s %s", sluice_tool_count_label[i], sluice_text_exact(sample->count[i]).s);

@@ -37,11 +37,19 @@ extern const char *const sluice_tool_latency_label[SLUICE_TOOL_LATENCIES];
 struct sluice_tool_member {
 	struct sluice_participant_view view;
 	uint64_t lag; /* consumers: events published and not passed yet */
+	uint32_t process; /* enum sluice_process, of its pid */
+	bool is_stalled;  /* a live consumer that waits for a slot that is claimed: */
+	uint64_t stuck;	  /* its sequence */
+	uint64_t stuck_ns; /* for how long */
 };
 
 struct sluice_tool_ring_sample {
 	bool has;
+	bool has_name; /* the file that is mapped is the one that new participants find */
+	bool is_used;  /* somebody holds it attached for writing, or that cannot be told */
 	uint32_t state; /* enum sluice_segment_state */
+	bool one_producer;
+	uint64_t epoch; /* repairs since it was made */
 	uint64_t slot_count;
 	uint64_t end;	    /* next sequence to be claimed */
 	uint64_t used;	    /* slots that a consumer still holds */
