@@ -20,7 +20,9 @@
 
 #define RUN_NS 4000000000ull
 
-/* number -1: the producer; 0 to 2: consumers */
+#define CONSUMERS 3
+
+/* number 0 to 2: consumers; below: -1 - the place of a producer */
 static pid_t start(struct stress *stress, int number, uint64_t seed)
 {
 	const pid_t pid = fork();
@@ -32,50 +34,52 @@ static pid_t start(struct stress *stress, int number, uint64_t seed)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (sluice_segment_attach(&segment, "stress", SLUICE_ACCESS_WRITE, NULL))
 		_exit(2);
-	ok = number < 0 ? stress_produce(stress, &segment, seed) :
+	ok = number < 0 ? stress_produce(stress, &segment, (uint64_t)(-1 - number), seed) :
 			  stress_consume(stress, &segment, (uint32_t)number, seed);
 	if (!ok)
 		atomic_fetch_add(&stress->errors, 1);
 	_exit(ok ? 0 : 1);
 }
 
-static uint64_t run_and_kill(struct stress *stress, pid_t *pids, uint64_t *seed)
+static uint64_t run_and_kill(struct stress *stress, pid_t *pids, int producers, uint64_t *seed)
 {
 	const uint64_t end_ns = sluice_clock_ns() + RUN_NS;
 	uint64_t kills = 0;
 
 	while (sluice_clock_ns() < end_ns) {
 		const uint64_t random = test_random(seed);
-		/* the producer more often than the consumers */
-		const int victim = random % 2 ? 0 : (int)((random >> 8) % 3) + 1;
+		/* producers more often than consumers */
+		const int victim = random % 2 ? (int)((random >> 8) % (unsigned)producers) :
+						producers + (int)((random >> 8) % CONSUMERS);
 
 		usleep((unsigned)(random >> 16) % 12000);
 		child_kill(pids[victim]);
 		kills++;
-		pids[victim] = start(stress, victim - 1, random >> 3);
+		pids[victim] = start(stress, victim - producers, random >> 3);
 	}
 	return kills;
 }
 
-static void run(uint32_t publication, uint64_t slots)
+static void run(uint32_t publication, int producers, uint64_t slots)
 {
 	struct stress *stress = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 				     -1, 0);
 	struct sluice_segment segment;
 	uint64_t seed = test_seed(), kills, voids;
-	pid_t pids[4];
+	pid_t pids[STRESS_PLACES + CONSUMERS];
 
 	assert_ptr_not_equal(stress, MAP_FAILED);
 	assert_int_equal(ring_create(&segment, "stress", publication, slots, 0), 0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(sluice_participant_reserve(&segment, stress_names[i], 0, NULL), 0);
-	for (int i = 0; i < 4; i++)
-		pids[i] = start(stress, i - 1, seed + (uint64_t)i);
-	kills = run_and_kill(stress, pids, &seed);
+	for (int i = 0; i < producers + CONSUMERS; i++)
+		pids[i] = start(stress, i - producers, seed + (uint64_t)i);
+	kills = run_and_kill(stress, pids, producers, &seed);
 	atomic_store(&stress->stop, 1);
-	assert_int_equal(child_wait(pids[0], 20), 0);
+	for (int i = 0; i < producers; i++)
+		assert_int_equal(child_wait(pids[i], 20), 0);
 	sluice_ring_set_state(&segment, SLUICE_STATE_DRAINING);
-	for (int i = 1; i < 4; i++)
+	for (int i = producers; i < producers + CONSUMERS; i++)
 		assert_int_equal(child_wait(pids[i], 20), 0);
 	voids = atomic_load(&segment.control->tombstones);
 	print_message("%llu events, %llu kills, %llu tombstones, %llu read again\n",
@@ -100,13 +104,19 @@ static void run(uint32_t publication, uint64_t slots)
 static void test_ring_stress__killed_processes_on_a_cursor_ring(void **state)
 {
 	(void)state;
-	run(RING_CURSOR, 64);
+	run(RING_CURSOR, 1, 64);
 }
 
 static void test_ring_stress__killed_processes_on_a_stamped_ring(void **state)
 {
 	(void)state;
-	run(RING_STAMPED, 64);
+	run(RING_STAMPED, 1, 64);
+}
+
+static void test_ring_stress__killed_processes_on_a_multi_producer_ring(void **state)
+{
+	(void)state;
+	run(RING_MULTI, 3, 64);
 }
 
 int main(void)
@@ -114,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_stress__killed_processes_on_a_cursor_ring),
 		cmocka_unit_test(test_ring_stress__killed_processes_on_a_stamped_ring),
+		cmocka_unit_test(test_ring_stress__killed_processes_on_a_multi_producer_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

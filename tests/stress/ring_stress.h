@@ -3,10 +3,10 @@
  * ring_stress.h - the body of the ring's stress tests, written once: run by threads of one process
  * (test-tsan) and by processes that are killed at random (tests/integration).
  *
- * Every producer numbers its events from 0 under its own incarnation. A consumer demands: sequences
- * in order; within an incarnation the numbers without a gap, a repetition or a swap; incarnations
- * in order, each from 0; every byte of an event right. What it has checked it keeps outside: a
- * successor goes on checking where it was.
+ * Every producer numbers its events from 0 under its own incarnation, and has a place, where one is
+ * at a time. A consumer demands: sequences in order; within an incarnation the numbers without a
+ * gap, a repetition or a swap; incarnations of a place in order, each from 0; every byte of an
+ * event right. What it has checked it keeps outside: a successor goes on checking where it was.
  */
 #ifndef SLUICE_TESTS_STRESS_RING_STRESS_H
 #define SLUICE_TESTS_STRESS_RING_STRESS_H
@@ -17,19 +17,21 @@
 #include "tests/lib/ring_fixture.h"
 
 #define STRESS_WAIT_NS 50000000u
+#define STRESS_PLACES 4u /* of producers */
 
 static const char *const stress_names[] = {"a", "b", "c"};
 
 struct stress_event {
 	uint64_t incarnation;
 	uint64_t k;
+	uint64_t place;
 	uint8_t body[32];
 };
 
 struct stress_consumer { /* of one consumer, over all its lives */
 	_Atomic uint64_t sequence; /* next one to check */
 	_Atomic uint64_t pending;  /* 1 + the one whose check is being recorded */
-	_Atomic uint64_t incarnation, k;
+	_Atomic uint64_t incarnation[STRESS_PLACES], k[STRESS_PLACES];
 	_Atomic uint64_t events, voids, again;
 	_Atomic uint64_t wrong; /* 1 + the first kind of violation */
 };
@@ -49,10 +51,12 @@ static inline void stress_body(struct stress_event *event)
 
 /* Until stop or the end of the ring. False: a call failed in a way that it never should. */
 static inline bool stress_produce(struct stress *stress, struct sluice_segment *segment,
-				  uint64_t seed)
+				  uint64_t place, uint64_t seed)
 {
 	const struct sluice_producer_options options = {.wait = (uint32_t)(seed % 4)};
-	struct stress_event event = {.incarnation = atomic_fetch_add(&stress->incarnation, 1) + 1};
+	struct stress_event event = {
+		.incarnation = atomic_fetch_add(&stress->incarnation, 1) + 1, .place = place,
+	};
 	struct sluice_producer producer;
 	uint64_t first;
 
@@ -93,16 +97,22 @@ static inline bool stress_was_checked(const struct stress_consumer *state,
 				      const struct stress_event *event, uint64_t sequence)
 {
 	return atomic_load(&state->pending) == sequence + 1 &&
-	       atomic_load(&state->incarnation) == event->incarnation &&
-	       atomic_load(&state->k) == event->k + 1;
+	       atomic_load(&state->incarnation[event->place]) == event->incarnation &&
+	       atomic_load(&state->k[event->place]) == event->k + 1;
 }
 
 static inline void stress_check(struct stress_consumer *state, const struct stress_event *event,
 				uint64_t sequence)
 {
 	struct stress_event expected = *event;
-	const uint64_t incarnation = atomic_load(&state->incarnation);
+	const uint64_t place = event->place;
+	uint64_t incarnation;
 
+	if (place >= STRESS_PLACES) {
+		atomic_store(&state->wrong, 5);
+		return;
+	}
+	incarnation = atomic_load(&state->incarnation[place]);
 	if (stress_was_checked(state, event, sequence))
 		return;
 	stress_body(&expected);
@@ -110,12 +120,13 @@ static inline void stress_check(struct stress_consumer *state, const struct stre
 		atomic_store(&state->wrong, 2);
 	else if (event->incarnation < incarnation)
 		atomic_store(&state->wrong, 3);
-	else if (event->k != (event->incarnation == incarnation ? atomic_load(&state->k) : 0))
+	else if (event->k !=
+		 (event->incarnation == incarnation ? atomic_load(&state->k[place]) : 0))
 		atomic_store(&state->wrong, 4);
 	/* in this order: killed in between, the successor's check of k is the stricter one */
 	atomic_store(&state->pending, sequence + 1);
-	atomic_store(&state->k, event->k + 1);
-	atomic_store(&state->incarnation, event->incarnation);
+	atomic_store(&state->k[place], event->k + 1);
+	atomic_store(&state->incarnation[place], event->incarnation);
 }
 
 static inline void stress_batch(struct stress_consumer *state, struct sluice_consumer *consumer,
