@@ -19,11 +19,12 @@
 #define BENCH_PROGRAM "sluice-bench"
 #define BENCH_SCHEMA "sluice-bench-1"
 
-#define BENCH_SCENARIOS 5
-#define BENCH_ROWS_MAX 16
+#define BENCH_SCENARIOS_MAX 12
+#define BENCH_ROWS_MAX 480
 #define BENCH_VALUES_MAX 12
-#define BENCH_RATIOS_MAX 4
-#define BENCH_PROCESSES_MAX 8
+#define BENCH_RATIOS_MAX 120
+#define BENCH_PROCESSES_MAX 16
+#define BENCH_CPUS_MAX 8
 #define BENCH_NOTES_MAX 8
 #define BENCH_FACTS_MAX 32
 #define BENCH_PAIRS_MAX 64
@@ -47,8 +48,9 @@ struct bench_ratio {
 	double median;
 	double min;
 	double max;
-	double aim; /* 0: none; at most this is reached */
+	double aim; /* 0: none; at most this is reached, or at least */
 	uint32_t pairs;
+	bool at_least;
 };
 
 /* What the kernel said of one process of the pairs, summed over the runs. */
@@ -92,7 +94,17 @@ struct bench_result {
 	uint32_t fact_count;
 	struct bench_fact facts[BENCH_FACTS_MAX];
 	uint32_t scenario_count;
-	struct bench_scenario scenarios[BENCH_SCENARIOS];
+	struct bench_scenario scenarios[BENCH_SCENARIOS_MAX];
+};
+
+/* Which of the many runs of the topologies are made: 0 is every one of the usual selection. */
+struct bench_ring_filter {
+	uint32_t bytes, slots, batch;
+	uint32_t where;	   /* 1 processes, 2 threads */
+	uint32_t reader;   /* 1 + enum bench_reader */
+	bool all;	   /* not only the usual selection */
+	bool alone;	   /* without other libraries and the bare ring */
+	const char *spoil; /* the arm that gets a wrong event, so that its check must fail */
 };
 
 /* How a scenario shall be run. */
@@ -102,6 +114,8 @@ struct bench_plan {
 	uint64_t rate;	  /* commands per second of the open loop */
 	uint32_t cpus[2]; /* of the two processes; [0] takes the disk's interrupts if any does */
 	bool two_cpus;
+	uint32_t cpu_list[BENCH_CPUS_MAX], cpu_count; /* usable ones, those two first */
+	struct bench_ring_filter ring;
 	uint32_t wait;	   /* enum sluice_wait_strategy of the open loop's parties */
 	const char *dir;   /* for the log: a directory on a real filesystem */
 	const char *data;  /* directory of the order flow */
@@ -121,6 +135,9 @@ void bench_not_measured(struct bench_scenario *scenario, const char *format, ...
 /* Median, least and greatest of over[i] / under[i]. */
 void bench_ratio(struct bench_scenario *scenario, const char *label, const double *over,
 		 const double *under, uint32_t pairs, double aim);
+/* The same where more is better. */
+void bench_ratio_at_least(struct bench_scenario *scenario, const char *label, const double *over,
+			  const double *under, uint32_t pairs, double aim);
 double bench_median(const double *values, uint32_t n);
 void bench_fact(struct bench_result *result, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -152,5 +169,8 @@ int bench_matching(const struct bench_plan *plan, struct bench_scenario *scenari
 		   struct sluice_diag *diag);
 int bench_wake_up(const struct bench_plan *plan, struct bench_scenario *scenario,
 		  struct sluice_diag *diag);
+/* Throughput of one topology (enum bench_topology), beside peers and a bare ring. */
+int bench_ring(const struct bench_plan *plan, uint32_t topology, struct bench_scenario *scenario,
+	       struct sluice_diag *diag);
 
 #endif

@@ -63,6 +63,7 @@ static void load_ratio(struct bench_ratio *ratio, const json_t *from)
 	ratio->min = get_number(from, "min");
 	ratio->max = get_number(from, "max");
 	ratio->aim = get_number(from, "aim");
+	ratio->at_least = json_is_true(json_object_get(from, "at_least"));
 	ratio->pairs = (uint32_t)get_small(from, "pairs");
 }
 
@@ -124,7 +125,7 @@ static void load_result(struct bench_result *result, json_t *root)
 			    value) if (result->fact_count < BENCH_FACTS_MAX &&
 				       json_is_string(value))
 		bench_fact(result, key, "%s", json_string_value(value));
-	result->scenario_count = bounded(scenarios, BENCH_SCENARIOS);
+	result->scenario_count = bounded(scenarios, BENCH_SCENARIOS_MAX);
 	for (uint32_t i = 0; i < result->scenario_count; i++)
 		load_scenario(&result->scenarios[i], json_array_get(scenarios, i));
 }

@@ -4,10 +4,11 @@
  * and a JSON file. One thread; every measured process is a child that dies with it.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/bench.h"
+#include "bench/ring.h"
 #include "bench/ticks.h"
 #include "cli/exit.h"
 #include "cli/options.h"
@@ -26,8 +27,11 @@ struct values {
 	uint64_t pairs;
 	uint64_t rate;
 	uint64_t commands;
+	uint64_t size, ring, batch;
 	uint32_t wait;
-	bool brief;
+	uint32_t topology, where, reader;
+	const char *spoil;
+	bool brief, all, alone;
 };
 
 static const struct {
@@ -35,7 +39,7 @@ static const struct {
 	const char *title;
 	int (*run)(const struct bench_plan *plan, struct bench_scenario *scenario,
 		   struct sluice_diag *diag);
-} scenarios[BENCH_SCENARIOS] = {
+} scenarios[] = {
 	{"round-trip", "there and back between two processes, beside bare cache lines",
 	 bench_round_trip},
 	{"one-way", "events per second through one ring", bench_one_way},
@@ -44,6 +48,7 @@ static const struct {
 	{"matching", "the matching core alone", bench_matching},
 	{"wake-up", "an event for a consumer that sleeps in the kernel", bench_wake_up},
 };
+#define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
 static const struct sluice_option table[] = {
 	{"out", 'o', SLUICE_OPTION_STRING(struct values, out), .value = "FILE",
@@ -57,12 +62,31 @@ static const struct sluice_option table[] = {
 	{"commands", 0, SLUICE_OPTION_COUNT(struct values, commands), .initial = "1000000",
 	 .min = 1000, .max = 10000000, .help = "matching: commands of the generated flow"},
 	{"wait", 'w', SLUICE_OPTION_CHOICE(struct values, wait),
-	 .words = "adaptive|spin|yield|block", .initial = "adaptive",
+	 .words = "adaptive|spin|yield|block|sleep|backoff|umwait", .initial = "adaptive",
 	 .help = "report: how engine and client wait"},
 	{"dir", 0, SLUICE_OPTION_STRING(struct values, dir), .value = "DIR", .initial = "/var/tmp",
 	 .help = "report: where the log is written, on a real filesystem"},
 	{"brief", 0, SLUICE_OPTION_FLAG(struct values, brief),
 	 .help = "table: latencies and ratios only"},
+	{"topology", 't', SLUICE_OPTION_CHOICE(struct values, topology),
+	 .words = "all|unicast|multi|sequencer|multicast|pipeline|diamond", .initial = "all",
+	 .help = "ring: who sends to whom"},
+	{"size", 0, SLUICE_OPTION_COUNT(struct values, size), .initial = "0", .max = 128,
+	 .help = "ring: only events of 8, 24, 32, 64 or 128 bytes"},
+	{"ring", 0, SLUICE_OPTION_COUNT(struct values, ring), .initial = "0", .max = 65536,
+	 .help = "ring: only rings of 8192 or 65536 slots"},
+	{"batch", 0, SLUICE_OPTION_COUNT(struct values, batch), .initial = "0", .max = 16,
+	 .help = "ring: only batches of 1, 10 or 16"},
+	{"where", 0, SLUICE_OPTION_CHOICE(struct values, where), .words = "both|process|thread",
+	 .initial = "both", .help = "ring: parties in processes or in threads of one"},
+	{"reader", 0, SLUICE_OPTION_CHOICE(struct values, reader), .words = "all|wait|poll|poller",
+	 .initial = "all", .help = "ring: how the consumers ask for events"},
+	{"all", 'a', SLUICE_OPTION_FLAG(struct values, all),
+	 .help = "ring: every combination, not only the usual ones: some twenty minutes"},
+	{"alone", 0, SLUICE_OPTION_FLAG(struct values, alone),
+	 .help = "ring: without other libraries' queues and the bare ring"},
+	{"spoil", 0, SLUICE_OPTION_STRING(struct values, spoil), .value = "ARM",
+	 .help = "ring: send one wrong event through ARM, e.g. sluice; the run must fail"},
 	{"data", 0, SLUICE_OPTION_STRING(struct values, data), .value = "DIR",
 	 .help = "matching: directory of the recorded order flow (SLUICE_DATA)"},
 };
@@ -71,10 +95,10 @@ static const struct sluice_cli_command command = {
 	.program = BENCH_PROGRAM,
 	.summary = "measure this machine, and Sluice beside it",
 	.description =
-		"WHAT is quick (all of them, in less than half a minute), one of round-trip, "
-		"one-way, "
-		"report, matching, wake-up, or table, which shows a FILE written with --out "
-		"again.\n\n"
+		"WHAT is quick (all of the next ones, in less than half a minute), one of "
+		"round-trip, one-way, report, matching, wake-up; ring, the throughput of five "
+		"topologies beside queues of other libraries, in about a minute; or table, "
+		"which shows a FILE written with --out again.\n\n"
 		"What the machine itself can do is measured in the same run, in turns, and the "
 		"ratios "
 		"are what to trust. Nothing is a gate: the exit code does not depend on a time.",
@@ -89,8 +113,36 @@ static const struct sluice_cli_command command = {
 			 .optional = true}},
 	.examples = {{"sluice-bench quick --out result.json", "everything, briefly"},
 		     {"sluice-bench round-trip --seconds 2s --pairs 9", "one scenario, longer"},
+		     {"sluice-bench ring --topology unicast --size 64", "one topology"},
 		     {"sluice-bench table result.json", "the table of a result"}},
 };
+
+/* Those two, then whatever else this process may use. */
+static void list_cpus(struct bench_plan *plan)
+{
+	cpu_set_t usable;
+
+	plan->cpu_list[plan->cpu_count++] = plan->cpus[0];
+	if (plan->two_cpus)
+		plan->cpu_list[plan->cpu_count++] = plan->cpus[1];
+	if (sched_getaffinity(0, sizeof(usable), &usable))
+		return;
+	for (uint32_t cpu = 0; cpu < CPU_SETSIZE && plan->cpu_count < BENCH_CPUS_MAX; cpu++)
+		if (CPU_ISSET(cpu, &usable) && cpu != plan->cpus[0] && cpu != plan->cpus[1])
+			plan->cpu_list[plan->cpu_count++] = cpu;
+}
+
+static void set_filter(struct bench_ring_filter *filter, const struct values *values)
+{
+	filter->bytes = (uint32_t)values->size;
+	filter->slots = (uint32_t)values->ring;
+	filter->batch = (uint32_t)values->batch;
+	filter->where = values->where;
+	filter->reader = values->reader;
+	filter->all = values->all;
+	filter->alone = values->alone;
+	filter->spoil = values->spoil;
+}
 
 /* The engine's CPU is where the disk's interrupts come; the other party gets the nearest other. */
 static int make_plan(const struct values *values, struct bench_plan *ret_plan,
@@ -115,6 +167,8 @@ static int make_plan(const struct values *values, struct bench_plan *ret_plan,
 	plan.cpus[0] = (uint32_t)placement.engine_cpu;
 	plan.cpus[1] = (uint32_t)placement.producer_cpu;
 	plan.two_cpus = placement.usable_cpus >= 2 && plan.cpus[0] != plan.cpus[1];
+	list_cpus(&plan);
+	set_filter(&plan.ring, values);
 	*ret_plan = plan;
 	return 0;
 }
@@ -129,6 +183,27 @@ static int run_scenario(struct bench_result *result, int i, const struct bench_p
 	if (!sluice_cli_is_quiet())
 		fprintf(stderr, BENCH_PROGRAM ": %s: %s\n", scenario->name, scenario->title);
 	return scenarios[i].run(plan, scenario, diag);
+}
+
+static int run_rings(struct bench_result *result, const struct bench_plan *plan, uint32_t topology,
+		     struct sluice_diag *diag)
+{
+	int rc = 0;
+
+	for (uint32_t t = 0; t < BENCH_TOPOLOGIES && !rc; t++) {
+		struct bench_scenario *scenario = &result->scenarios[result->scenario_count];
+
+		if (topology && topology != t + 1)
+			continue;
+		result->scenario_count++;
+		snprintf(scenario->name, sizeof(scenario->name), "%s", bench_topology_name(t));
+		snprintf(scenario->title, sizeof(scenario->title), "%s", bench_topology_title(t));
+		if (!sluice_cli_is_quiet())
+			fprintf(stderr, BENCH_PROGRAM ": %s: %s\n", scenario->name,
+				scenario->title);
+		rc = bench_ring(plan, t, scenario, diag);
+	}
+	return rc;
 }
 
 static int measure(struct bench_result *result, const struct values *values,
@@ -146,9 +221,11 @@ static int measure(struct bench_result *result, const struct values *values,
 	result->clock_floor_ns = bench_clock.floor_ns;
 	result->started_realtime_ns = sluice_clock_realtime_ns();
 	bench_environment(result, &plan);
-	for (int i = 0; i < BENCH_SCENARIOS && !rc; i++)
+	for (int i = 0; i < (int)SCENARIOS && !rc; i++)
 		if (all || !strcmp(values->what, scenarios[i].name))
 			rc = run_scenario(result, i, &plan, diag);
+	if (!rc && !strcmp(values->what, "ring"))
+		rc = run_rings(result, &plan, values->topology, diag);
 	bench_environment_end(result);
 	result->elapsed_ns = sluice_clock_ns() - began_ns;
 	return rc;
@@ -169,9 +246,9 @@ static int save(const struct bench_result *result, const char *path, struct slui
 
 static bool is_known(const char *what)
 {
-	bool known = !strcmp(what, "quick") || !strcmp(what, "table");
+	bool known = !strcmp(what, "quick") || !strcmp(what, "ring") || !strcmp(what, "table");
 
-	for (int i = 0; i < BENCH_SCENARIOS; i++)
+	for (int i = 0; i < (int)SCENARIOS; i++)
 		known |= !strcmp(what, scenarios[i].name);
 	return known;
 }

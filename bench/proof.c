@@ -10,7 +10,7 @@
 /* The scheduler's own count of this thread's moves between CPUs; -1 where the kernel keeps none. */
 static int64_t migrations(void)
 {
-	FILE *file = fopen("/proc/self/sched", "re");
+	FILE *file = fopen("/proc/thread-self/sched", "re");
 	char line[256];
 	int64_t count = -1;
 
@@ -32,7 +32,7 @@ static void count(struct bench_proof *proof, bool subtract)
 	const uint64_t sign = subtract ? UINT64_MAX : 1;
 	struct rusage usage;
 
-	getrusage(RUSAGE_SELF, &usage);
+	getrusage(RUSAGE_THREAD, &usage);
 	proof->voluntary += sign * (uint64_t)usage.ru_nvcsw;
 	proof->involuntary += sign * (uint64_t)usage.ru_nivcsw;
 	proof->minor_faults += sign * (uint64_t)usage.ru_minflt;

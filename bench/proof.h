@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proof.h - that a process stayed on its CPU while it measured: where it was at both ends, and what
- * the kernel counted between. The measured process itself.
+ * proof.h - that a process or thread stayed on its CPU while it measured: where it was at both
+ * ends, and what the kernel counted between. The measured thread itself.
  */
 #ifndef SLUICE_BENCH_PROOF_H
 #define SLUICE_BENCH_PROOF_H

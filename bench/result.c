@@ -23,6 +23,7 @@ static void write_ratio(struct sluice_json *json, const struct bench_ratio *rati
 	sluice_json_decimal(json, "max", ratio->max, 9);
 	sluice_json_u64(json, "pairs", ratio->pairs);
 	sluice_json_decimal(json, "aim", ratio->aim, 4);
+	sluice_json_bool(json, "at_least", ratio->at_least);
 	sluice_json_end(json);
 }
 

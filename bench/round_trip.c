@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * round_trip.c - there and back between two processes: a bare cache line in each direction, which
- * is what the machine can do, and two rings with 32-byte events, in turns.
+ * is what the machine can do, and two rings with slots of 32 bytes, packed ones and stamped ones,
+ * in turns.
  *
  * sync pairs of this file:
  *   raw:ping -> raw:pong, raw:pong -> raw:ping	the number itself is all that travels
@@ -18,15 +19,15 @@
 #include "consumer/consumer.h"
 #include "producer/producer.h"
 
-#define EVENT_BYTES 32u
-#define WORDS (EVENT_BYTES / 8)
+#define STRIDE 32u
+#define HEAD_STEP 4u /* between the first words of two events: more than their other words add */
 #define SLOTS 1024u
 #define WARM_UP 2000u
 #define STOP (1ull << 63)
 #define AIM 1.3
 #define MOVED 1.25
 
-enum arm { RAW, RAW_PAUSE, RING, ARMS };
+enum arm { RAW, RAW_PAUSE, RING, STAMPED, ARMS };
 
 struct lines {
 	_Alignas(128) _Atomic uint64_t there;
@@ -145,13 +146,14 @@ static int open_ends(struct ends *ends, const char *in, const char *out)
 
 static inline int send(struct ends *ends, uint64_t head)
 {
+	const uint32_t words = ends->producer.ring.payload_bytes / 8;
 	uint64_t first, *event;
 	int rc = sluice_producer_claim(&ends->producer, 1, SLUICE_WAIT_FOREVER, &first);
 
 	if (rc)
 		return rc;
 	event = sluice_producer_slot(&ends->producer, first);
-	for (uint32_t i = 0; i < WORDS; i++)
+	for (uint32_t i = 0; i < words; i++)
 		event[i] = head + i;
 	sluice_producer_publish(&ends->producer, first);
 	return 0;
@@ -160,6 +162,7 @@ static inline int send(struct ends *ends, uint64_t head)
 /* The event's first word; every other one is checked against it. */
 static inline int receive(struct ends *ends, uint64_t *ret_head)
 {
+	const uint32_t words = ends->consumer.ring.payload_bytes / 8;
 	const uint64_t *event;
 	uint64_t n, wrong = 0;
 	int rc = sluice_consumer_wait(&ends->consumer, 1, SLUICE_WAIT_FOREVER, &n);
@@ -167,7 +170,7 @@ static inline int receive(struct ends *ends, uint64_t *ret_head)
 	if (rc)
 		return rc;
 	event = sluice_consumer_event(&ends->consumer, ends->consumer.next);
-	for (uint32_t i = 1; i < WORDS; i++)
+	for (uint32_t i = 1; i < words; i++)
 		wrong |= event[i] ^ (event[0] + i);
 	*ret_head = event[0];
 	sluice_consumer_advance(&ends->consumer, 1);
@@ -190,10 +193,10 @@ static int ring_ping(struct bench_pair *pair, uint32_t side, void *arg)
 	deadline = deadline_of(trip);
 	before = bench_ticks_now();
 	while (more) {
-		rc = send(&ends, n * WORDS);
+		rc = send(&ends, n * HEAD_STEP);
 		if (!rc)
 			rc = receive(&ends, &got);
-		if (rc || got != n * WORDS)
+		if (rc || got != n * HEAD_STEP)
 			return rc ? rc : -EBADMSG;
 		more = record(trip, n++, &before, deadline);
 	}
@@ -213,7 +216,7 @@ static int ring_pong(struct bench_pair *pair, uint32_t side, void *arg)
 		rc = receive(&ends, &got);
 		if (rc || got == STOP)
 			break;
-		if (got != n++ * WORDS)
+		if (got != n++ * HEAD_STEP)
 			return -EBADMSG;
 		rc = send(&ends, got);
 	}
@@ -224,7 +227,7 @@ static int ring_pong(struct bench_pair *pair, uint32_t side, void *arg)
 static int run_arm(struct trip *trip, enum arm arm, const struct bench_plan *plan,
 		   struct bench_scenario *scenario, struct sluice_diag *diag)
 {
-	const bool ring = arm == RING;
+	const bool ring = arm == RING || arm == STAMPED;
 	const struct bench_side sides[2] = {
 		{"ping", plan->cpus[0], ring ? ring_ping : raw_ping},
 		{"pong", plan->cpus[1], ring ? ring_pong : raw_pong},
@@ -235,7 +238,8 @@ static int run_arm(struct trip *trip, enum arm arm, const struct bench_plan *pla
 	trip->run_ns = plan->run_ns / 2;
 	for (int i = 0; i < 2 && ring && !rc; i++) {
 		snprintf(trip->names[i], sizeof(trip->names[i]), "bench.%d.%d", (int)getpid(), i);
-		rc = bench_ring_create(trip->names[i], SLOTS, EVENT_BYTES, diag);
+		rc = arm == RING ? bench_ring_create(trip->names[i], SLOTS, STRIDE, diag) :
+				   bench_ring_create_stamped(trip->names[i], SLOTS, STRIDE, diag);
 	}
 	if (!rc)
 		rc = bench_pair_run(sides, 2, trip, scenario, diag);
@@ -280,6 +284,7 @@ static void add_ratios(struct bench_scenario *scenario, const struct bench_arm *
 		       uint32_t pairs)
 {
 	double over[BENCH_PAIRS_MAX], raw[BENCH_PAIRS_MAX], pause[BENCH_PAIRS_MAX];
+	double stamped[BENCH_PAIRS_MAX];
 	uint32_t steady = 0;
 
 	for (uint32_t i = 0; i < pairs; i++) {
@@ -288,6 +293,7 @@ static void add_ratios(struct bench_scenario *scenario, const struct bench_arm *
 		if (moved > MOVED || moved < 1 / MOVED)
 			continue;
 		over[steady] = arms[RING].p50[i];
+		stamped[steady] = arms[STAMPED].p50[i];
 		raw[steady] = arms[RAW].p50[i];
 		pause[steady++] = arms[RAW_PAUSE].p50[i];
 	}
@@ -297,6 +303,7 @@ static void add_ratios(struct bench_scenario *scenario, const struct bench_arm *
 		return;
 	bench_ratio(scenario, "p50, rings to raw", over, raw, steady, AIM);
 	bench_ratio(scenario, "p50, rings to raw with pause", over, pause, steady, 0);
+	bench_ratio(scenario, "p50, stamped rings to raw", stamped, raw, steady, AIM);
 }
 
 int bench_round_trip(const struct bench_plan *plan, struct bench_scenario *scenario,
@@ -319,6 +326,8 @@ int bench_round_trip(const struct bench_plan *plan, struct bench_scenario *scena
 		      "raw: the same with a pause in the loop, as the rings spin");
 	bench_arm_row(scenario, &arms[RING], bench_clock.floor_ns,
 		      "two rings, 32-byte events, checked");
+	bench_arm_row(scenario, &arms[STAMPED], bench_clock.floor_ns,
+		      "two stamped rings, 24-byte events, checked");
 	add_ratios(scenario, arms, plan->pairs);
 	bench_note(scenario, "ring %u slots, wait spin; a sample has one clock reading in it",
 		   SLOTS);

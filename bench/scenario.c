@@ -94,6 +94,14 @@ void bench_ratio(struct bench_scenario *scenario, const char *label, const doubl
 	ratio->median = bench_median(each, pairs);
 	ratio->pairs = pairs;
 	ratio->aim = aim;
+	ratio->at_least = false;
+}
+
+void bench_ratio_at_least(struct bench_scenario *scenario, const char *label, const double *over,
+			  const double *under, uint32_t pairs, double aim)
+{
+	bench_ratio(scenario, label, over, under, pairs, aim);
+	scenario->ratios[scenario->ratio_count - 1].at_least = true;
 }
 
 void bench_fact(struct bench_result *result, const char *key, const char *format, ...)

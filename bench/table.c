@@ -63,9 +63,14 @@ static bool is_fio(const struct bench_row *row)
 	return has(row, "p50_ns") && !has(row, "samples");
 }
 
+static bool is_ring(const struct bench_row *row)
+{
+	return has(row, "ring_slots");
+}
+
 static bool is_rate(const struct bench_row *row)
 {
-	return has(row, "mean_batch_read");
+	return has(row, "mean_batch_read") && !is_ring(row);
 }
 
 static bool is_matching(const struct bench_row *row)
@@ -141,7 +146,8 @@ static void write_rows(const struct bench_result *result, FILE *out, row_filter 
 		fputc('\n', out);
 }
 
-static void write_aim(FILE *out, const char *label, double got, const char *range, double aim)
+static void write_aim(FILE *out, const char *label, double got, const char *range, double aim,
+		      bool at_least)
 {
 	char text[24] = "-";
 
@@ -149,9 +155,9 @@ static void write_aim(FILE *out, const char *label, double got, const char *rang
 		snprintf(text, sizeof(text), "%.4g", aim);
 	write_label(out, label);
 	fprintf(out, " | %6.4g | %11s | %4s | %-7s |\n", got, range, text,
-		aim <= 0   ? "-" :
-		got <= aim ? "reached" :
-			     "missed");
+		aim <= 0			     ? "-" :
+		(at_least ? got >= aim : got <= aim) ? "reached" :
+						       "missed");
 }
 
 /* As many digits as the column takes. */
@@ -176,12 +182,13 @@ static void write_ratios(const struct bench_result *result, FILE *out)
 			const struct bench_ratio *ratio = &scenario->ratios[i];
 
 			write_range(range, sizeof(range), ratio);
-			write_aim(out, ratio->label, ratio->median, range, ratio->aim);
+			write_aim(out, ratio->label, ratio->median, range, ratio->aim,
+				  ratio->at_least);
 		}
 		if (scenario->aim_value > 0 && !scenario->reason[0]) {
 			snprintf(range, sizeof(range), "%.20s: %.60s", scenario->name,
 				 scenario->aim_text);
-			write_aim(out, range, scenario->aim_got, "-", scenario->aim_value);
+			write_aim(out, range, scenario->aim_got, "-", scenario->aim_value, false);
 		}
 	}
 	fputc('\n', out);
@@ -257,6 +264,27 @@ void bench_write_brief(const struct bench_result *result, FILE *out)
 		clean(fact(result, "git_commit"), commit, sizeof(commit)));
 }
 
+/* One table per topology. */
+static void write_rings(const struct bench_result *result, FILE *out)
+{
+	char name[48];
+
+	for (uint32_t s = 0; s < result->scenario_count; s++) {
+		const struct bench_scenario *scenario = &result->scenarios[s];
+
+		if (!scenario->row_count || !is_ring(&scenario->rows[0]))
+			continue;
+		snprintf(name, sizeof(name), "%.20s, events per second", scenario->name);
+		fprintf(out,
+			"| %-*s |    M/s |  min..max | batch |  empty |\n"
+			"|:--|--:|--:|--:|--:|\n",
+			LABEL_WIDTH, name);
+		for (uint32_t i = 0; i < scenario->row_count; i++)
+			write_rate(out, &scenario->rows[i]);
+		fputc('\n', out);
+	}
+}
+
 void bench_write_table(const struct bench_result *result, FILE *out)
 {
 	char text[BENCH_TEXT_BYTES], heading[512];
@@ -267,6 +295,7 @@ void bench_write_table(const struct bench_result *result, FILE *out)
 		 "|:--|--:|--:|--:|--:|\n",
 		 LABEL_WIDTH, "one way, events per second");
 	write_rows(result, out, is_rate, write_rate, heading);
+	write_rings(result, out);
 	snprintf(heading, sizeof(heading),
 		 "| %-*s |    ns |  best |   M/s |  commands |\n"
 		 "|:--|--:|--:|--:|--:|\n",

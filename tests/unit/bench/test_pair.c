@@ -18,6 +18,7 @@
 #include "bench/pair.h"
 
 struct shared {
+	_Atomic int32_t process[2];
 	_Atomic uint32_t set_up[2];
 	_Atomic uint32_t saw[2]; /* what the side saw of the other after the start */
 	_Atomic uint32_t cpu[2];
@@ -48,6 +49,7 @@ static int meet(struct bench_pair *pair, uint32_t side, void *arg)
 			      atomic_load_explicit(&shared->set_up[!side], memory_order_relaxed),
 			      memory_order_relaxed);
 	atomic_store_explicit(&shared->cpu[side], (uint32_t)sched_getcpu(), memory_order_relaxed);
+	atomic_store_explicit(&shared->process[side], getpid(), memory_order_relaxed);
 	bench_pair_stop(pair, side);
 	return rc;
 }
@@ -145,6 +147,44 @@ static void test_pair__an_error_ends_the_other(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+static void test_pair__threads_share_a_process_that_is_not_ours(void **state)
+{
+	struct shared *shared = bench_shared_alloc(sizeof(*shared));
+	struct bench_scenario scenario = {.name = "x"};
+	const uint32_t cpu = first_cpu();
+	const struct bench_side sides[2] = {{"one", cpu, meet}, {"two", cpu, meet}};
+	struct sluice_diag diag;
+	int32_t process;
+
+	(void)state;
+	assert_int_equal(bench_threads_run(sides, 2, shared, &scenario, &diag), 0);
+	/* relaxed, all: both have ended */
+	process = atomic_load_explicit(&shared->process[0], memory_order_relaxed);
+	assert_int_equal(process, atomic_load_explicit(&shared->process[1], memory_order_relaxed));
+	assert_int_not_equal(process, getpid());
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(atomic_load_explicit(&shared->saw[i], memory_order_relaxed), 1);
+	assert_int_equal(scenario.process_count, 2);
+	assert_int_equal(scenario.processes[1].elsewhere, 0);
+	bench_shared_free(shared, sizeof(*shared));
+}
+
+static void test_pair__an_error_of_a_thread_ends_the_others(void **state)
+{
+	struct bench_scenario scenario = {.name = "x"};
+	const uint32_t cpu = first_cpu();
+	const struct bench_side sides[3] = {
+		{"one", cpu, for_ever}, {"two", cpu, arrive}, {"three", cpu, refuse}};
+	struct sluice_diag diag;
+
+	(void)state;
+	alarm(20);
+	assert_int_equal(bench_threads_run(sides, 3, NULL, &scenario, &diag), -EBADMSG);
+	assert_int_equal(bench_pair_run(sides, 3, NULL, &scenario, &diag), -EBADMSG);
+	alarm(0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 static void test_pair__a_cpu_that_is_none(void **state)
 {
 	struct bench_scenario scenario = {.name = "x"};
@@ -160,6 +200,8 @@ int main(void)
 		cmocka_unit_test(test_pair__starts_together_and_proves_it_stayed),
 		cmocka_unit_test(test_pair__one_side_alone),
 		cmocka_unit_test(test_pair__an_error_ends_the_other),
+		cmocka_unit_test(test_pair__threads_share_a_process_that_is_not_ours),
+		cmocka_unit_test(test_pair__an_error_of_a_thread_ends_the_others),
 		cmocka_unit_test(test_pair__a_cpu_that_is_none),
 	};
 
