@@ -45,17 +45,19 @@ static bool is_published(const struct pass *pass, uint64_t sequence)
 							   memory_order_acquire), sequence);
 }
 
-static bool is_claimed_by_live(const struct pass *pass, uint64_t sequence, uint64_t *ret_end)
+/*
+ * Does a live record say CLAIMED over `sequence`? Only as proof against another's attempt: as a
+ * question of its own it would miss an owner that announces and claims while the records are read.
+ */
+static bool is_claimed_by_live(const struct pass *pass, uint64_t sequence)
 {
 	for (uint64_t bits = pass->live; bits; bits &= bits - 1) {
-		const uint32_t index = (uint32_t)__builtin_ctzll(bits);
-		const uint64_t record = sluice_claim_load(pass->ring.segment, index);
+		const uint64_t record =
+			sluice_claim_load(pass->ring.segment, (uint32_t)__builtin_ctzll(bits));
 
-		if (sluice_claim_state(record) != SLUICE_CLAIM_CLAIMED ||
-		    !sluice_claim_covers(record, sequence))
-			continue;
-		*ret_end = sluice_claim_first(record, sequence) + sluice_claim_count(record);
-		return true;
+		if (sluice_claim_state(record) == SLUICE_CLAIM_CLAIMED &&
+		    sluice_claim_covers(record, sequence))
+			return true;
 	}
 	return false;
 }
@@ -68,24 +70,38 @@ static bool is_claimed_by_live(const struct pass *pass, uint64_t sequence, uint6
 static bool is_refuted(const struct pass *pass, uint32_t index, uint64_t record, uint64_t sequence)
 {
 	const uint64_t first = sluice_claim_first(record, sequence);
-	uint64_t end;
 
-	return (is_published(pass, first) || is_claimed_by_live(pass, first, &end)) &&
+	return (is_published(pass, first) || is_claimed_by_live(pass, first)) &&
 	       sluice_claim_load(pass->ring.segment, index) == record;
 }
 
-static bool is_attempted(const struct pass *pass, uint64_t sequence)
+enum owner { OWNER_DEAD, OWNER_LIVE, OWNER_PERHAPS };
+
+/*
+ * Whose is an unpublished slot? Each record is read once and judged by what it said then: read for
+ * CLAIMED first and for ATTEMPT after, one that goes from the one to the other between the two looks
+ * would pass for neither. *ret_end: where a live owner's claim ends.
+ */
+static enum owner owner_of(const struct pass *pass, uint64_t sequence, uint64_t *ret_end)
 {
+	enum owner owner = OWNER_DEAD;
+
 	for (uint64_t bits = pass->live; bits; bits &= bits - 1) {
 		const uint32_t index = (uint32_t)__builtin_ctzll(bits);
 		const uint64_t record = sluice_claim_load(pass->ring.segment, index);
 
-		if (sluice_claim_state(record) == SLUICE_CLAIM_ATTEMPT &&
-		    sluice_claim_covers(record, sequence) &&
-		    !is_refuted(pass, index, record, sequence))
-			return true;
+		if (sluice_claim_state(record) == SLUICE_CLAIM_IDLE ||
+		    !sluice_claim_covers(record, sequence))
+			continue;
+		if (sluice_claim_state(record) == SLUICE_CLAIM_CLAIMED) {
+			*ret_end = sluice_claim_first(record, sequence) +
+				   sluice_claim_count(record);
+			return OWNER_LIVE;
+		}
+		if (!is_refuted(pass, index, record, sequence))
+			owner = OWNER_PERHAPS;
 	}
-	return false;
+	return owner;
 }
 
 static void bury(const struct sluice_ring *ring, uint64_t sequence)
@@ -150,13 +166,15 @@ static void fill_holes(struct pass *pass, uint64_t from)
 
 		if (is_published(pass, s))
 			continue;
-		if (is_claimed_by_live(pass, s, &end)) {
+		switch (owner_of(pass, s, &end)) {
+		case OWNER_LIVE:
 			s = end - s < pass->claim - s ? end - 1 : pass->claim - 1;
 			continue;
-		}
-		if (is_attempted(pass, s)) {
+		case OWNER_PERHAPS:
 			pass->undecided = true;
 			continue;
+		case OWNER_DEAD:
+			break;
 		}
 		/* its owner may have published and gone on since the first look */
 		if (is_published(pass, s))
@@ -215,9 +233,7 @@ static int recover_multi(struct sluice_segment *segment)
 	if (!pass.undecided)
 		free_entries(&pass);
 	count(&pass.ring, pass.tombstones);
-	/* the dead may have published and not woken; for the living nothing has changed */
-	if (pass.dead)
-		wake_all(&pass.ring);
+	wake_all(&pass.ring); /* also for the dead who published and did not wake */
 	if (pass.tombstones > INT32_MAX)
 		return INT32_MAX;
 	return pass.tombstones ? (int)pass.tombstones : pass.undecided ? -EAGAIN : 0;

@@ -21,8 +21,7 @@
  * 0: there was nothing to do, or every unpublished slot belongs to a live producer. -EAGAIN:
  * undecided, because a live producer is between announcing a claim and making it, or another
  * recovery is running: call again later. -EBADMSG: claim word and positions contradict each
- * other. Wakes everybody who sleeps when it found somebody dead: he may have published and not
- * woken.
+ * other. Wakes everybody who sleeps: the dead may have published and not woken.
  */
 SLUICE_API int sluice_recover(struct sluice_segment *segment);
 

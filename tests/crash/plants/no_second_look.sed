@@ -5,5 +5,5 @@
 # note: a window of nanoseconds; the model (tests/model) is the one to find it
 /^static void fill_holes(/,/^}/{
 /its owner may have published/,/continue;/d
-s/if (is_claimed_by_live(pass, s, &end))/SLUICE_FAILPOINT(R1);\n\t\t&/
+s/switch (owner_of(pass, s, &end))/SLUICE_FAILPOINT(R1);\n\t\t&/
 }
