@@ -24,7 +24,7 @@
 #define SLOTS 1024u
 #define WARM_UP 2000u
 #define STOP (1ull << 63)
-#define AIM 1.3
+#define AIM 1.15
 #define MOVED 1.25
 
 enum arm { RAW, RAW_PAUSE, RING, STAMPED, ARMS };

@@ -197,7 +197,7 @@ int consumer_run_tap(struct consumer_run *run)
 	run->voids = run->tap.voids;
 	if (run->options->ring == CONSUMER_CMD)
 		run->lost = run->tap.gaps;
-	if (rc == 1 || rc == -EPIPE)
+	if (rc == 1 || rc == -EPIPE || rc == -ESHUTDOWN)
 		rc = 0;
 	if (!rc && sluice_signals_stop())
 		rc = -EINTR;

@@ -303,7 +303,8 @@ static int run_loop(struct run *run)
 		if (is_late(run))
 			return -ETIMEDOUT;
 		rc = wait_batch(run, &n);
-		if (rc == -EPIPE) /* the ring's; a handler's goes to the caller */
+		/* the ring's; a handler's goes to the caller */
+		if (rc == -EPIPE || rc == -ESHUTDOWN)
 			return 0;
 		if (rc && rc != -ETIMEDOUT) {
 			if (rc != -ECANCELED)

@@ -72,7 +72,8 @@ struct engine {
 	uint64_t marks_first, marks_next;
 	uint64_t executed; /* commands below were given to the core */
 	uint64_t visible;  /* commands below have their reports published */
-	uint64_t submitted_ns, idle_ns, stuck_ns;
+	uint64_t submitted_ns, idle_ns;
+	uint64_t tombstones_said; /* of NAME.cmd */
 	uint64_t commit_ewma_ns;
 	uint64_t *sends; /* send_ns of commands not released yet, by cmd_seq & ring mask */
 	uint64_t sends_mask;

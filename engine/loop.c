@@ -17,7 +17,6 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "shm/clock.h"
-#include "shm/recovery.h"
 
 #define BATCH_MAX 256u
 #define SUBMIT_BYTES (16u * 1024u) /* a bigger block costs the disk hardly more */
@@ -28,7 +27,6 @@
 #define BLOCK_AFTER_NS 2000000u /* idle: from then on no yielding before each sleep */
 #define YIELD_NS 40000u		/* then sleep in the kernel for the completion */
 #define COMMIT_WAIT_NS 200000u
-#define RECOVER_AFTER_NS SLUICE_RECOVER_AFTER_NS
 #define NOTES_EVERY_NS 50000000u
 #define ROOM_LOW 64u
 #define SAY_AFTER_NS 1000000000u
@@ -176,26 +174,18 @@ static bool end_once(struct engine *engine)
 	return is_drained(engine);
 }
 
-/* A claimed slot that nobody publishes, and no producer lives: tombstones let the line go on. */
-static void recover_holes(struct engine *engine, uint64_t now_ns)
+/* Slots that dead producers left, or that were given up, since it was last said. */
+static void say_tombstones(struct engine *engine)
 {
-	/* relaxed: looked at again under the producer's lock byte */
-	const uint64_t claim = atomic_load_explicit(&engine->cmd.control->claim,
-						    memory_order_relaxed);
-	int voids;
+	/* relaxed: statistic */
+	const uint64_t tombstones = atomic_load_explicit(&engine->cmd.control->tombstones,
+							 memory_order_relaxed);
 
-	if (claim == engine->in.next) {
-		engine->stuck_ns = 0;
+	if (tombstones == engine->tombstones_said)
 		return;
-	}
-	if (!engine->stuck_ns)
-		engine->stuck_ns = now_ns;
-	if (now_ns - engine->stuck_ns < RECOVER_AFTER_NS)
-		return;
-	engine->stuck_ns = 0;
-	voids = sluice_recover(&engine->cmd);
-	if (voids > 0)
-		sluice_cli_log(ENGINE_PROGRAM, "producer=dead tombstones=%d", voids);
+	sluice_cli_log(ENGINE_PROGRAM, "producer=dead tombstones=%llu",
+		       (unsigned long long)(tombstones - engine->tombstones_said));
+	engine->tombstones_said = tombstones;
 }
 
 /* Nothing to execute, submit or publish. */
@@ -223,7 +213,7 @@ static int step_idle(struct engine *engine)
 		engine->sealed = true;
 		return sluice_wal_seal(engine->wal);
 	}
-	recover_holes(engine, now_ns);
+	say_tombstones(engine);
 	if (engine->wal && sluice_wal_full(engine->wal)) {
 		/* commands that cannot be taken are no reason to stay awake */
 		nanosleep(&(struct timespec){.tv_nsec = IDLE_WAIT_NS}, NULL);
@@ -283,6 +273,7 @@ static int finish(struct engine *engine)
 {
 	int rc = 0;
 
+	say_tombstones(engine);
 	while (!rc && engine->wal &&
 	       (sluice_wal_pending_bytes(engine->wal) || sluice_wal_in_flight(engine->wal))) {
 		rc = step_submit(engine);

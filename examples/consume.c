@@ -40,7 +40,7 @@ int main(int argc, char *argv[])
 	}
 	sluice_consumer_close(&consumer, false);
 	sluice_segment_close(&segment);
-	if (rc != -EPIPE) /* closed, and everything read */
+	if (rc != -EPIPE && rc != -ESHUTDOWN) /* closed or retired, and everything read */
 		fprintf(stderr, "consume: %s\n", strerror(-rc));
-	return rc != -EPIPE;
+	return rc != -EPIPE && rc != -ESHUTDOWN;
 }

@@ -346,7 +346,8 @@ static bool end(void)
 		if (driver.places[i].pid)
 			kill(driver.places[i].pid, SIGKILL);
 	driver.is_ending = true;
-	if (!await(0, driver.options.config.producers))
+	/* the killed as well: one that dies slowly would not be started again */
+	if (!await(0, driver.places_used))
 		return false;
 	driver.is_ending = false;
 	await(0, 0);

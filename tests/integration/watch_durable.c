@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 	printf("reports=%llu commands=%llu ahead=%llu wrong=%llu\n",
 	       (unsigned long long)watch.reports, (unsigned long long)watch.last_cmd_seq + 1,
 	       (unsigned long long)watch.ahead, (unsigned long long)watch.wrong);
-	if (rc != -EPIPE) {
+	if (rc != -EPIPE && rc != -ESHUTDOWN) {
 		fprintf(stderr, "watch_durable: %s %s\n", strerror(-rc), diag.text);
 		return 1;
 	}
