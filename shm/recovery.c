@@ -79,8 +79,8 @@ enum owner { OWNER_DEAD, OWNER_LIVE, OWNER_PERHAPS };
 
 /*
  * Whose is an unpublished slot? Each record is read once and judged by what it said then: read for
- * CLAIMED first and for ATTEMPT after, one that goes from the one to the other between the two looks
- * would pass for neither. *ret_end: where a live owner's claim ends.
+ * CLAIMED first and for ATTEMPT after, one that goes from the one to the other between the two
+ * looks would pass for neither. *ret_end: where a live owner's claim ends.
  */
 static enum owner owner_of(const struct pass *pass, uint64_t sequence, uint64_t *ret_end)
 {

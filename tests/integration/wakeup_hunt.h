@@ -51,7 +51,7 @@ static struct hunt *hunt;
 
 /* ----------------------------------------------------------------- what the sleeper's calls do */
 
-static int judge(int rc, uint64_t end_ns)
+static inline int judge(int rc, uint64_t end_ns)
 {
 	if (rc == -EAGAIN)
 		return rc;
@@ -65,14 +65,14 @@ static int judge(int rc, uint64_t end_ns)
 	return rc;
 }
 
-static int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
+int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
 	const uint64_t end_ns = sluice_clock_ns() + timeout_ns;
 
 	return judge(sluice_futex_wait(word, value, timeout_ns), end_ns);
 }
 
-static int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns)
+int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns)
 {
 	const int rc = sluice_futex_waitv(words, count, until_ns);
 
@@ -83,7 +83,7 @@ static int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t 
  * A refusal is remembered: the way to the filter and back takes longer than a store needs to become
  * visible, and would hide a publisher's missing fence.
  */
-static int hook_membarrier(int command)
+int hook_membarrier(int command)
 {
 	static int refusal;
 
@@ -106,7 +106,7 @@ static struct sluice_segment segments[2];
 static struct sluice_producer producers[2];
 static struct sluice_consumer consumers[2];
 
-static bool attach(uint32_t rings, enum sluice_access access)
+static inline bool attach(uint32_t rings, enum sluice_access access)
 {
 	static const char *const ring_names[] = {"hunt", "hunt2"};
 
@@ -116,14 +116,14 @@ static bool attach(uint32_t rings, enum sluice_access access)
 	return true;
 }
 
-static bool open_producer(uint32_t ring)
+static inline bool open_producer(uint32_t ring)
 {
 	const struct sluice_producer_options options = {.wait = hunt->mode.strategy};
 
 	return !sluice_producer_open(&producers[ring], &segments[ring], &options, NULL);
 }
 
-static bool open_consumer(uint32_t ring, const char *name, const char *const *after)
+static inline bool open_consumer(uint32_t ring, const char *name, const char *const *after)
 {
 	const struct sluice_consumer_options options = {
 		.name = name,
@@ -135,7 +135,7 @@ static bool open_consumer(uint32_t ring, const char *name, const char *const *af
 	return !sluice_consumer_open(&consumers[ring], &segments[ring], &options, NULL);
 }
 
-static bool open_sleeper(void)
+static inline bool open_sleeper(void)
 {
 	static const char *const after[] = {"early", NULL};
 
@@ -153,13 +153,13 @@ static bool open_sleeper(void)
 	}
 }
 
-static bool take_event(uint32_t ring)
+static inline bool take_event(uint32_t ring)
 {
 	return ring_consume(&consumers[ring], 1) == 1;
 }
 
 /* As a consumer of many rings does it. */
-static bool sleep_on_two_rings(void)
+static inline bool sleep_on_two_rings(void)
 {
 	struct sluice_sleep_place places[2];
 	uint64_t n;
@@ -182,7 +182,7 @@ static bool sleep_on_two_rings(void)
 	}
 }
 
-static bool sleep_once(void)
+static inline bool sleep_once(void)
 {
 	uint64_t n;
 
@@ -204,7 +204,7 @@ static bool sleep_once(void)
 /* ---------------------------------------------------------------------------- the waker's side */
 
 /* One that was there before somebody without the barrier came is told within some polls. */
-static void learn_of_fences(void)
+static inline void learn_of_fences(void)
 {
 	uint64_t n;
 
@@ -212,7 +212,7 @@ static void learn_of_fences(void)
 		sluice_consumer_poll(&consumers[0], 1, &n);
 }
 
-static bool open_waker(void)
+static inline bool open_waker(void)
 {
 	switch (hunt->mode.sleeps_for) {
 	case FOR_SPACE:
@@ -228,7 +228,7 @@ static bool open_waker(void)
 }
 
 /* Everything of a round but the store that the sleeper waits for. */
-static bool prepare(uint32_t ring, uint64_t *ret_sequence)
+static inline bool prepare(uint32_t ring, uint64_t *ret_sequence)
 {
 	const enum sleeps_for sleeps_for = hunt->mode.sleeps_for;
 	uint64_t n;
@@ -255,7 +255,7 @@ static bool prepare(uint32_t ring, uint64_t *ret_sequence)
 	return true;
 }
 
-static void act(uint32_t ring, uint64_t sequence)
+static inline void act(uint32_t ring, uint64_t sequence)
 {
 	if (hunt->mode.sleeps_for == FOR_STAGE || hunt->mode.sleeps_for == FOR_SPACE)
 		sluice_consumer_release(&consumers[0], consumers[0].next);

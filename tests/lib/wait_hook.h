@@ -12,9 +12,9 @@
 
 #include "shm/futex.h"
 
-static int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
-static int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns);
-static int hook_membarrier(int command);
+int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
+int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns);
+int hook_membarrier(int command);
 
 #define sluice_futex_wait hook_futex_wait
 #define sluice_futex_waitv hook_futex_waitv

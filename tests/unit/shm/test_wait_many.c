@@ -24,7 +24,7 @@ static bool has_no_waitv;
 static uint32_t waits, waitvs, barriers, timeouts;
 static uint64_t wait_ns; /* how long the library would have slept */
 
-static int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
+int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
 	int rc;
 
@@ -36,7 +36,7 @@ static int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t time
 	return rc;
 }
 
-static int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns)
+int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns)
 {
 	int rc;
 
@@ -51,7 +51,7 @@ static int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t 
 	return rc;
 }
 
-static int hook_membarrier(int command)
+int hook_membarrier(int command)
 {
 	barriers += command == MEMBARRIER_CMD_GLOBAL_EXPEDITED;
 	return sluice_membarrier(command);

@@ -23,7 +23,7 @@
 
 static _Atomic uint32_t asleep, timeouts;
 
-static int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
+int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
 	int rc;
 
@@ -34,12 +34,12 @@ static int hook_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t time
 	return rc;
 }
 
-static int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns)
+int hook_futex_waitv(struct futex_waitv *words, uint32_t count, uint64_t until_ns)
 {
 	return sluice_futex_waitv(words, count, until_ns);
 }
 
-static int hook_membarrier(int command)
+int hook_membarrier(int command)
 {
 	return sluice_membarrier(command);
 }
