@@ -90,7 +90,8 @@ static void be_waker(uint64_t random)
 	const uint64_t started_ns = sluice_clock_ns();
 	uint64_t round = 1, sequence = 0;
 
-	if (hunt->mode.sleeper_is_forbidden && hunt->mode.sleeps_for == FOR_SPACE)
+	if (hunt->mode.sleeper_is_forbidden &&
+	    (hunt->mode.sleeps_for == FOR_SPACE || hunt->mode.sleeps_for == FOR_STAGE))
 		learn_of_fences();
 	for (; may_go_on(round, started_ns); round++) {
 		const uint32_t ring = hunt->mode.sleeps_for == FOR_MANY ? round * 7 / 3 % 2 : 0;
