@@ -88,6 +88,55 @@ static int remove_orphan(struct engine *engine, const char *suffix, struct sluic
 	return sluice_segment_unlink(name, diag);
 }
 
+/* As the creator left it, and as it would be made now: nothing was ever published in it. */
+static bool is_untouched(const struct sluice_segment *segment,
+			 const struct sluice_segment_options *options, uint64_t slot_count)
+{
+	const struct sluice_header *header = &segment->header;
+	/*
+	 * relaxed: no producer lives, and only we would make one; what it claimed is claimed
+	 * again
+	 */
+	const uint64_t cursor = atomic_load_explicit(&segment->control->cursor,
+						     memory_order_relaxed);
+
+	return header->slot_count == slot_count && header->slot_stride == options->slot_stride &&
+	       header->publication == options->publication &&
+	       header->event_kind == options->event_kind &&
+	       header->histogram_count == options->histogram_count &&
+	       header->counter_count == ENGINE_COUNTERS &&
+	       header->directory_count == ENGINE_DIRECTORY &&
+	       header->base_sequence == options->base_sequence &&
+	       cursor == options->base_sequence;
+}
+
+/*
+ * A ring without its NAME.cmd, from a creation that was cut short, is taken as it is: a consumer
+ * may have come to it already, and would see no other. -ENOENT: there is none, or none any more.
+ */
+static int adopt_one(struct engine *engine, const char *suffix,
+		     const struct sluice_segment_options *options,
+		     struct sluice_segment *ret_segment, struct sluice_diag *diag)
+{
+	struct sluice_segment segment = {0};
+	char name[SLUICE_SEGMENT_NAME_BYTES];
+	int rc;
+
+	ring_name(engine, suffix, name);
+	rc = sluice_segment_attach(&segment, name, SLUICE_ACCESS_WRITE, diag);
+	if (rc)
+		return rc;
+	if (!sluice_participant_count(&segment, SLUICE_ROLE_PRODUCER) &&
+	    segment.header.hugepages == engine->options.hugepages &&
+	    is_untouched(&segment, options, engine->options.ring_size)) {
+		*ret_segment = segment;
+		return 0;
+	}
+	sluice_segment_close(&segment);
+	rc = remove_orphan(engine, suffix, diag);
+	return rc ? rc : -ENOENT;
+}
+
 static int create_one(struct engine *engine, const char *suffix,
 		      struct sluice_segment_options *options, struct sluice_segment *ret_segment,
 		      struct sluice_diag *diag)
@@ -179,13 +228,14 @@ int engine_instance_open(struct engine *engine, uint64_t cmd_base, uint64_t repo
 					     .reserve = reader,
 					     .base_sequence = cmd_base,
 					     .histogram_count = ENGINE_HISTOGRAMS};
-	int rc = remove_orphan(engine, "rep", diag);
+	int rc = adopt_one(engine, "rep", &rep, &engine->rep, diag);
+	const bool has_rep = !rc;
 
-	if (!rc)
-		rc = remove_orphan(engine, "md", diag);
-	if (!rc)
+	if (!rc || rc == -ENOENT)
+		rc = adopt_one(engine, "md", &md, &engine->md, diag);
+	if (rc == -ENOENT)
 		rc = create_one(engine, "md", &md, &engine->md, diag);
-	if (!rc)
+	if (!rc && !has_rep)
 		rc = create_one(engine, "rep", &rep, &engine->rep, diag);
 	if (!rc)
 		rc = hold_reports(engine, report_base, diag);

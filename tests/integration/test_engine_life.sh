@@ -46,6 +46,22 @@ orders_of_start() {
 	all_end 'consumer first'
 }
 
+# An engine that died while it made the rings: who has come to one of them meanwhile stays with it.
+cut_short() {
+	fresh
+	rm -f "$place/got"
+	start_engine
+	ready
+	kill -9 "$engine_pid"
+	wait "$engine_pid" 2>/dev/null
+	rm "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name.cmd" "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name.cmd.lk"
+	start_consumer "$place/got"
+	pause_ms 300
+	start_engine --once
+	send
+	all_end 'rings made in part'
+}
+
 # --once ends when all have left: here two that came and went while the engine was stopped.
 two_producers() {
 	fresh
@@ -207,6 +223,7 @@ hostile() {
 }
 
 orders_of_start
+cut_short
 two_producers
 keep_and_drop
 restarts
