@@ -26,7 +26,7 @@ done
 flags='-std=gnu17 -D_GNU_SOURCE -I. -O2 -g -DSLUICE_RELEASE -DSLUICE_FAILPOINTS -Wall -Wextra'
 mkdir -p "$build"
 rm -f "$build"/*.o "$build/ring.a"
-for source in shm/*.c producer/producer.c producer/multi*.c consumer/consumer*.c \
+for source in shm/*.c producer/producer.c producer/multi*.c consumer/consumer*.c consumer/pace.c \
 	tests/stress/one_node.c tests/lib/crash_*.c tests/lib/ring_fixture.c; do
 	case $source in shm/placement*) continue ;; esac # needs hwloc
 	object=$build/$(echo "$source" | tr / _).o
