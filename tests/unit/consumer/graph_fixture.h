@@ -23,6 +23,7 @@ struct station {
 	_Atomic uint32_t starts, stops;
 	_Atomic uint32_t missed; /* events that came before what they need, or out of order */
 	_Atomic uint32_t hold;	 /* not 0: handlers wait here */
+	_Atomic uint64_t held;	 /* handlers that have waited */
 	uint64_t next;
 	int fail_with;
 	uint64_t fail_at;
@@ -36,6 +37,8 @@ static inline int mark(void *arg, const void *event, uint64_t sequence, bool end
 
 	(void)event;
 	(void)end_of_batch;
+	if (atomic_load(&station->hold))
+		atomic_fetch_add(&station->held, 1);
 	while (atomic_load(&station->hold) && sluice_clock_ns() - started_ns < PATIENCE)
 		usleep(500);
 	if (station->fail_with && sequence == station->fail_at)
@@ -120,6 +123,28 @@ static inline void publish(struct works *w, uint64_t n)
 			   w->producer.ring.payload_bytes, sequence);
 		sluice_producer_publish(&w->producer, sequence);
 	}
+}
+
+/* One batch for whoever reads it: the first event is published last. Multi-producer rings. */
+static inline void publish_at_once(struct works *w, uint64_t n)
+{
+	uint64_t first;
+
+	assert_int_equal(sluice_producer_claim(&w->producer, n, PATIENCE, &first), 0);
+	for (uint64_t s = first + n; s-- != first;) {
+		event_fill(sluice_producer_slot(&w->producer, s), w->producer.ring.payload_bytes,
+			   s);
+		sluice_producer_publish(&w->producer, s);
+	}
+}
+
+static inline bool await_count(const _Atomic uint64_t *count, uint64_t n)
+{
+	const uint64_t started_ns = sluice_clock_ns();
+
+	while (atomic_load(count) < n && sluice_clock_ns() - started_ns < PATIENCE)
+		usleep(500);
+	return atomic_load(count) >= n;
 }
 
 static inline void check(struct works *w, uint32_t stages, uint64_t events)
