@@ -361,6 +361,9 @@ int engine_instance_join(struct engine *engine, struct sluice_diag *diag)
 	if (rc)
 		return rc;
 	open_statistics(engine);
+	/* relaxed: statistic; what was buried in an earlier life has been said in it */
+	engine->tombstones_said = atomic_load_explicit(&engine->cmd.control->tombstones,
+						       memory_order_relaxed);
 	return engine->take_ns && engine->report_ns && engine->commit_hist_ns &&
 			       engine->wal_in_flight ?
 		       0 :

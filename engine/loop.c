@@ -174,7 +174,7 @@ static bool end_once(struct engine *engine)
 	return is_drained(engine);
 }
 
-/* Slots that dead producers left, or that were given up, since it was last said. */
+/* Slots of claims that were given up, or whose producer died, since it was last said. */
 static void say_tombstones(struct engine *engine)
 {
 	/* relaxed: statistic */
@@ -183,7 +183,7 @@ static void say_tombstones(struct engine *engine)
 
 	if (tombstones == engine->tombstones_said)
 		return;
-	sluice_cli_log(ENGINE_PROGRAM, "producer=dead tombstones=%llu",
+	sluice_cli_log(ENGINE_PROGRAM, "claims=unfinished tombstones=%llu",
 		       (unsigned long long)(tombstones - engine->tombstones_said));
 	engine->tombstones_said = tombstones;
 }

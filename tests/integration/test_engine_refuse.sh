@@ -109,6 +109,46 @@ altered_report() {
 	stop_engine
 }
 
+# A ring whose words were found to contradict each other is not opened again by a restart.
+poisoned_ring() {
+	for ring in cmd rep md; do
+		fresh
+		start_engine
+		ready
+		run_commands 50 50
+		stop_engine
+		# control.state, the first word behind the header
+		printf '\004' | dd of="${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name.$ring" bs=1 seek=4096 \
+			conv=notrunc 2>/dev/null
+		: >"$place/engine"
+		start_engine
+		refused "$ring ring poisoned" 5 "$name.$ring is poisoned"
+		check "$ring ring poisoned: says what to do" grep -q 'sluice gc --repair' "$place/engine"
+	done
+}
+
+# Reports of another log, all of them read: the ring goes, the new log's reports begin at 1.
+other_logs_reports() {
+	fresh
+	start_engine
+	ready
+	run_commands 100 100
+	stop_engine
+	start_consumer "$place/other" --until-idle 200ms
+	check "another log's reports can be read" ends_with 0 "$consumer_pid"
+	rm -f "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name.cmd"
+	rm -rf "$place/log"
+	: >"$place/engine"
+	start_engine
+	check "another log's reports, read: starts" ready
+	run_commands 60 60
+	rm -f "$place/own"
+	start_consumer "$place/own" --until-idle 500ms
+	check "another log's reports, read: the consumer ends" ends_with 0 "$consumer_pid"
+	check "another log's reports, read: numbers begin at 1" dense "$place/own"
+	stop_engine
+}
+
 removed_ring() {
 	fresh
 	start_engine
@@ -199,6 +239,8 @@ untouched_rings
 older_log
 altered_report
 removed_ring
+poisoned_ring
+other_logs_reports
 taken
 options
 no_space
