@@ -332,6 +332,34 @@ static void test_recovery__joining_over_a_table_of_the_dead(void **state)
 	close_all(&f);
 }
 
+/*
+ * Nobody reads, so nobody but the blocked producer itself can find out that the hole is a dead
+ * one's.
+ */
+static void test_recovery__blocked_producer_helps_itself(void **state)
+{
+	struct sluice_segment segment;
+	struct sluice_producer producer;
+	uint64_t first;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ring_create(&segment, "r", RING_MULTI, SLOTS, 0), 0);
+	assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
+	pid = start_at(P4, 2);
+	assert_true(pid > 0);
+	assert_int_equal(ring_publish(&producer, SLOTS), -EAGAIN); /* behind the hole */
+	assert_int_equal(producer.next, SLOTS);
+	/* it lives: waited for */
+	assert_int_equal(sluice_producer_claim(&producer, 1, 50000000, &first), -ETIMEDOUT);
+	child_kill(pid);
+	assert_int_equal(sluice_producer_claim(&producer, 1, 20000000000, &first), 0);
+	assert_int_equal(first, SLOTS);
+	assert_int_equal(atomic_load(&segment.control->tombstones), 2);
+	sluice_producer_close(&producer);
+	ring_destroy(&segment);
+}
+
 static void test_recovery__one_at_a_time(void **state)
 {
 	struct fixture f;
@@ -413,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_recovery__later_lap_counts_as_published),
 		cmocka_unit_test(test_recovery__frees_the_entries_of_the_dead),
 		cmocka_unit_test(test_recovery__joining_over_a_table_of_the_dead),
+		cmocka_unit_test(test_recovery__blocked_producer_helps_itself),
 		cmocka_unit_test(test_recovery__one_at_a_time),
 		cmocka_unit_test(test_recovery__needs_a_writable_named_ring),
 		cmocka_unit_test(test_recovery__stopped_is_not_dead),
