@@ -22,7 +22,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
-enum arm { ARM_SLUICE, ARM_RAW, ARM_PEER, ARMS_MAX = ARM_PEER + BENCH_PEERS_MAX };
+enum arm { ARM_SLUICE, ARM_PADDED, ARM_RAW, ARM_PEER, ARMS_MAX = ARM_PEER + BENCH_PEERS_MAX };
 
 struct sums { /* of one arm of one case, per run */
 	double millions[BENCH_PAIRS_MAX], batch[BENCH_PAIRS_MAX], empty[BENCH_PAIRS_MAX];
@@ -55,12 +55,28 @@ static void free_pages(void *memory, uint64_t bytes)
 	bench_shared_free(memory, (bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
 }
 
+/* Ours, as packed as it can be, and with slots padded to a power of two. */
+static bool is_ours(uint32_t arm)
+{
+	return arm == ARM_SLUICE || arm == ARM_PADDED;
+}
+
+static uint32_t stride_of(const struct bench_case *ring, uint32_t arm)
+{
+	return arm == ARM_PADDED ? bench_case_padded(ring) :
+	       arm == ARM_SLUICE ? bench_case_stride(ring) :
+				   ring->bytes;
+}
+
 static bool has_arm(const struct bench_plan *plan, const struct bench_case *ring, uint32_t arm)
 {
 	if (arm == ARM_SLUICE)
 		return true;
 	if (plan->ring.alone || ring->threads || ring->reader != BENCH_READ_WAIT)
 		return false;
+	if (arm == ARM_PADDED)
+		return ring->topology == BENCH_MULTI &&
+		       bench_case_padded(ring) != bench_case_stride(ring);
 	if (arm == ARM_RAW)
 		return ring->topology == BENCH_UNICAST;
 	return arm - ARM_PEER < peers.count &&
@@ -70,6 +86,7 @@ static bool has_arm(const struct bench_plan *plan, const struct bench_case *ring
 static const char *arm_name(uint32_t arm)
 {
 	return arm == ARM_SLUICE ? "sluice" :
+	       arm == ARM_PADDED ? "padded slots" :
 	       arm == ARM_RAW	 ? "bare ring" :
 				   peers.peer[arm - ARM_PEER]->name;
 }
@@ -87,7 +104,7 @@ static int run_sides(struct bench_flow *flow, uint32_t arm, const struct bench_p
 
 		sides[i].role = reads ? readers[i] : writers[i - flow->consumers];
 		sides[i].cpu = plan->cpu_list[(i + 1) % plan->cpu_count];
-		if (arm == ARM_SLUICE)
+		if (is_ours(arm))
 			sides[i].run = reads ? bench_sluice_consume : bench_sluice_produce;
 		else if (arm == ARM_RAW)
 			sides[i].run = reads ? bench_raw_consume : bench_raw_produce;
@@ -149,7 +166,8 @@ static int run_arm(struct bench_flow *flow, uint32_t arm, const struct bench_pla
 	int rc = 0;
 
 	flow->spoil = spoil && !strcmp(spoil, arm_name(arm)) ? SPOIL_AT : BENCH_UNSPOILED;
-	if (arm == ARM_SLUICE) {
+	flow->stride = stride_of(&flow->ring, arm);
+	if (is_ours(arm)) {
 		rc = bench_sluice_create(flow, diag);
 	} else {
 		flow->peer = arm == ARM_RAW ? NULL : peers.peer[arm - ARM_PEER];
@@ -163,7 +181,7 @@ static int run_arm(struct bench_flow *flow, uint32_t arm, const struct bench_pla
 	}
 	if (!rc)
 		rc = run_sides(flow, arm, plan, scenario, diag);
-	if (arm == ARM_SLUICE)
+	if (is_ours(arm))
 		sluice_segment_unlink(flow->name, NULL);
 	else
 		free_pages(flow->memory, bytes);
@@ -211,7 +229,7 @@ static void add_row(struct bench_scenario *scenario, const struct bench_case *ri
 	bench_set(row, "empty_polls_percent", bench_median(sums->empty, sums->runs));
 	bench_set(row, "bare_round_trip_ns", bench_median(sums->floor_ns, sums->runs));
 	bench_set(row, "event_bytes", ring->bytes);
-	bench_set(row, "stride_bytes", arm == ARM_SLUICE ? bench_case_stride(ring) : ring->bytes);
+	bench_set(row, "stride_bytes", stride_of(ring, arm));
 	bench_set(row, "ring_slots", ring->slots);
 	bench_set(row, "batch", ring->batch);
 	bench_set(row, "samples", sums->events);
@@ -267,6 +285,8 @@ static void add_ratios(struct bench_scenario *scenario, const struct bench_case 
 		add_ratio(scenario, ring, sums, best, AIM);
 	if (sums[ARM_RAW].runs)
 		add_ratio(scenario, ring, sums, ARM_RAW, 0);
+	if (sums[ARM_PADDED].runs)
+		add_ratio(scenario, ring, sums, ARM_PADDED, 0);
 }
 
 static void add_notes(struct bench_scenario *scenario, const struct bench_case *ring,

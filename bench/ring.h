@@ -68,6 +68,7 @@ struct bench_flow {
 	uint64_t run_ns;
 	uint64_t spoil;
 	uint32_t consumers, producers;
+	uint32_t stride; /* of the arm's slots */
 	uint32_t wait; /* enum sluice_wait_strategy */
 	const struct bench_peer *peer;
 	void *memory; /* of a peer, or of the bare ring */
@@ -83,6 +84,8 @@ uint32_t bench_topology_consumers(enum bench_topology topology);
 bool bench_topology_many(enum bench_topology topology); /* the path for several producers */
 /* From one event to the next in a ring of this topology. */
 uint32_t bench_case_stride(const struct bench_case *ring);
+/* The same padded to a power of two. */
+uint32_t bench_case_padded(const struct bench_case *ring);
 uint32_t bench_ring_cases(const struct bench_plan *plan, enum bench_topology topology,
 			  struct bench_case *ret_cases);
 

@@ -53,6 +53,15 @@ uint32_t bench_case_stride(const struct bench_case *ring)
 	return ring->bytes + (bench_topology_many(ring->topology) ? 8 : 0);
 }
 
+uint32_t bench_case_padded(const struct bench_case *ring)
+{
+	uint32_t stride = 8;
+
+	while (stride < bench_case_stride(ring))
+		stride *= 2;
+	return stride;
+}
+
 /* What is run if nobody asks for more: the sizes and batches that show what there is to see. */
 static bool is_usual(const struct bench_case *ring)
 {

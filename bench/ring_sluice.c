@@ -18,7 +18,7 @@ int bench_sluice_create(const struct bench_flow *flow, struct sluice_diag *diag)
 	const struct sluice_segment_options options = {
 		.name = flow->name,
 		.slot_count = flow->ring.slots,
-		.slot_stride = bench_case_stride(&flow->ring),
+		.slot_stride = flow->stride,
 		.publication = many ? SLUICE_PUBLICATION_STAMPED : SLUICE_PUBLICATION_CURSOR,
 		.producer_mode = many ? SLUICE_PRODUCER_MULTI : SLUICE_PRODUCER_SINGLE,
 		.event_kind = SLUICE_EVENT_RAW,

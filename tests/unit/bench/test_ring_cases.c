@@ -73,12 +73,12 @@ static void test_ring_cases__filters(void **state)
 
 static void test_ring_cases__stride_has_room_for_the_stamp(void **state)
 {
-	static const uint32_t expected[][3] = {/* bytes, packed, stamped */
-					       {8, 8, 16},
-					       {24, 24, 32},
-					       {32, 32, 40},
-					       {64, 64, 72},
-					       {128, 128, 136}};
+	static const uint32_t expected[][4] = {/* bytes, packed, stamped, padded */
+					       {8, 8, 16, 16},
+					       {24, 24, 32, 32},
+					       {32, 32, 40, 64},
+					       {64, 64, 72, 128},
+					       {128, 128, 136, 256}};
 
 	(void)state;
 	for (uint32_t i = 0; i < 5; i++) {
@@ -87,6 +87,7 @@ static void test_ring_cases__stride_has_room_for_the_stamp(void **state)
 		assert_int_equal(bench_case_stride(&ring), expected[i][1]);
 		ring.topology = BENCH_SEQUENCER;
 		assert_int_equal(bench_case_stride(&ring), expected[i][2]);
+		assert_int_equal(bench_case_padded(&ring), expected[i][3]);
 	}
 }
 
