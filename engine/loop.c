@@ -62,9 +62,8 @@ static struct sluice_command *records(struct engine *engine, uint32_t *n)
 
 	if (!engine->wal)
 		return engine->scratch;
-	record = sluice_wal_reserve(engine->wal, engine->in.next,
-				    sluice_core_chain_hash(engine->core), engine->sink.report_next,
-				    &room);
+	record = sluice_wal_reserve(engine->wal, sluice_core_chain_hash(engine->core),
+				    engine->sink.report_next, &room);
 	if (record && room < *n)
 		*n = room;
 	return record;

@@ -258,8 +258,7 @@ static int catch_up(struct engine *engine, struct engine_collector *collector,
 				"nor in the ring",
 				engine->options.name, (unsigned long long)engine->out.published,
 				engine->options.name, (unsigned long long)engine->md_out.published);
-		record = sluice_wal_reserve(engine->wal, engine->in.next,
-					    sluice_core_chain_hash(engine->core),
+		record = sluice_wal_reserve(engine->wal, sluice_core_chain_hash(engine->core),
 					    collector->sink.report_next, &room);
 		if (!record && sluice_wal_full(engine->wal))
 			return sluice_diag_set(diag, ENOSPC,

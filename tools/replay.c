@@ -16,12 +16,12 @@ int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct slui
 			    struct sluice_diag *diag)
 {
 	const struct sluice_core_options options = {
-		.symbols_max = super->symbols_max,
-		.orders_max = super->orders_max,
-		.levels_max = super->levels_max,
-		.sessions_max = super->sessions_max,
-		.window_ticks = super->window_ticks,
-		.risk = super->risk,
+		.symbols_max = super->limits.symbols_max,
+		.orders_max = super->limits.orders_max,
+		.levels_max = super->limits.levels_max,
+		.sessions_max = super->limits.sessions_max,
+		.window_ticks = super->limits.window_ticks,
+		.risk = super->limits.risk,
 	};
 	const size_t bytes = sluice_core_bytes(&options);
 
@@ -31,11 +31,11 @@ int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct slui
 			diag, EPROTO,
 			"the log was written by matching rules %u, this program has %u",
 			super->semantics, SLUICE_CORE_SEMANTICS);
-	if (super->start_cmd_seq || !bytes)
+	if (super->start.cmd_seq || !bytes)
 		return sluice_diag_set(diag, EPROTO,
 				       "the log starts at command %llu with limits that this "
 				       "program cannot replay",
-				       (unsigned long long)super->start_cmd_seq);
+				       (unsigned long long)super->start.cmd_seq);
 	replay->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			      0);
 	if (replay->memory == MAP_FAILED) {
@@ -48,7 +48,7 @@ int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct slui
 	replay->sink = (struct sluice_sink){
 		.reports = replay->reports,
 		.report_mask = SLUICE_TOOL_REPLAY_SLOTS - 1,
-		.report_next = super->start_report ? super->start_report : 1,
+		.report_next = super->start.report,
 		.md_next = 1,
 		.make_room = make_room,
 	};

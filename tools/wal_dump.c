@@ -241,7 +241,7 @@ static int dump_run(struct dump *dump)
 		sluice_diag_set(&diag, ENOMEM, "no memory for the names");
 		return sluice_cli_fail(command.program, rc, &diag);
 	}
-	dump->symbols_max = sluice_wal_reader_super(dump->reader)->symbols_max;
+	dump->symbols_max = sluice_wal_reader_super(dump->reader)->limits.symbols_max;
 	dump->started_realtime_ns = sluice_clock_realtime_ns();
 	rc = walk(dump);
 	if (rc < 0) {

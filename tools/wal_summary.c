@@ -24,7 +24,7 @@ uint64_t sluice_tool_wal_end_bytes(const struct sluice_wal_super *super,
 				   const struct sluice_wal_block_header *header,
 				   uint32_t segment_no, uint64_t offset)
 {
-	return (segment_no - super->start_segment_no) * super->segment_bytes + offset +
+	return (segment_no - super->start.segment_no) * super->segment_bytes + offset +
 	       sluice_wal_block_bytes(header->n_cmds);
 }
 

@@ -36,7 +36,8 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
 	return value ? value : otherwise;
 }
 
-static bool resolve(const struct sluice_core_options *options, struct sluice_core_options *ret_full)
+bool sluice_core_resolve(const struct sluice_core_options *options,
+			 struct sluice_core_options *ret_full)
 {
 	struct sluice_core_options full = {
 		.symbols_max = or_default(options->symbols_max, 64),
@@ -95,7 +96,7 @@ size_t sluice_core_bytes(const struct sluice_core_options *options)
 {
 	struct sluice_core_options full;
 
-	return resolve(options, &full) ? lay_out(&full).bytes : 0;
+	return sluice_core_resolve(options, &full) ? lay_out(&full).bytes : 0;
 }
 
 struct sluice_core *sluice_core_init(void *memory, const struct sluice_core_options *options)
@@ -106,7 +107,7 @@ struct sluice_core *sluice_core_init(void *memory, const struct sluice_core_opti
 	char *base = memory;
 	uint32_t i;
 
-	if (!resolve(options, &full))
+	if (!sluice_core_resolve(options, &full))
 		return NULL;
 	layout = lay_out(&full);
 	memset(memory, 0, layout.bytes);

@@ -92,6 +92,10 @@ static inline bool sluice_name_bytes_ok(char c)
 	       c == '.' || c == '_' || c == '/' || c == '-';
 }
 
+/* The options with defaults filled in; false: out of range. */
+bool sluice_core_resolve(const struct sluice_core_options *options,
+			 struct sluice_core_options *ret_full);
+
 /* ------------------------------------------------------------------------------------ emit */
 
 void sluice_emit_accepted(struct sluice_step *step, uint32_t symbol);

@@ -103,9 +103,15 @@ int sluice_wal_start(struct sluice_wal *wal, const uint8_t ring_uuid[16], uint64
  * opens it with these values of the core before its first record. A block that has no room left is
  * submitted here.
  */
-struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t ring_seq,
-					  uint64_t state_hash, uint64_t report_first,
-					  uint32_t *ret_n);
+struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t state_hash,
+					  uint64_t report_first, uint32_t *ret_n);
+
+/*
+ * Reports below `report` have been let go by everybody they are kept for. Recorded in the blocks
+ * composed from now on: after a loss of the rings, only later reports are published again. Never
+ * falls; the log's own value is where it starts.
+ */
+void sluice_wal_reports_taken(struct sluice_wal *wal, uint64_t report);
 
 /* Adds the n records just written to the block. Their cmd_seq follow the previous one densely. */
 void sluice_wal_append(struct sluice_wal *wal, uint32_t n);

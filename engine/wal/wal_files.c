@@ -28,10 +28,20 @@ static struct sluice_wal_files *files_of(struct sluice_wal_io *io)
 	return (struct sluice_wal_files *)io;
 }
 
+static bool is_snapshot(uint32_t file)
+{
+	return file >= SLUICE_WAL_FILE_SNAPSHOT && file < SLUICE_WAL_FILE_PROBE;
+}
+
 void sluice_wal_file_name(uint32_t file, char name[SLUICE_WAL_FILE_NAME_BYTES])
 {
 	if (file == SLUICE_WAL_FILE_SUPER)
 		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, "super");
+	else if (file == SLUICE_WAL_FILE_PROBE)
+		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, "probe");
+	else if (is_snapshot(file))
+		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, "snap-%u",
+			 (file - SLUICE_WAL_FILE_SNAPSHOT) % SLUICE_WAL_SNAPSHOTS);
 	else if (file == SLUICE_WAL_FILE_DIR)
 		snprintf(name, SLUICE_WAL_FILE_NAME_BYTES, ".");
 	else
@@ -116,21 +126,32 @@ static int open_one(struct sluice_wal_files *files, uint32_t file, int flags,
 	return 0;
 }
 
+/*
+ * The log is written O_DSYNC, whatever a write asks for; snapshots are synced when they are whole.
+ * O_NONBLOCK: a FIFO in a segment's place must not hang a reader. io_uring would obey.
+ */
+static int flags_of(enum sluice_wal_io_mode mode, uint32_t file)
+{
+	const int common = O_CLOEXEC | O_NOFOLLOW;
+
+	if (is_snapshot(file) && mode != SLUICE_WAL_IO_READ)
+		return common | O_RDWR;
+	return common | (mode == SLUICE_WAL_IO_WRITE ? O_RDWR | O_DSYNC : O_RDONLY | O_NONBLOCK);
+}
+
 int sluice_wal_files_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
 			  struct sluice_diag *diag)
 {
 	struct sluice_wal_files *files = files_of(io);
-	/* O_NONBLOCK: a FIFO in a segment's place must not hang a reader. io_uring would obey. */
-	int flags = O_CLOEXEC | O_NOFOLLOW |
-		    (mode == SLUICE_WAL_IO_WRITE ? O_RDWR | O_DSYNC : O_RDONLY | O_NONBLOCK);
 	int ret;
 
 	files->dir_fd = open(files->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (files->dir_fd < 0)
 		return open_failed(files, SLUICE_WAL_FILE_SUPER, errno, diag);
-	ret = open_one(files, SLUICE_WAL_FILE_SUPER, flags, diag);
-	for (uint32_t i = 0; !ret && i < SLUICE_WAL_SEGMENTS; i++)
-		ret = open_one(files, i, flags, diag);
+	ret = open_one(files, SLUICE_WAL_FILE_SUPER, flags_of(mode, SLUICE_WAL_FILE_SUPER), diag);
+	for (uint32_t i = 0; !ret && i < SLUICE_WAL_FILES; i++)
+		if (i != SLUICE_WAL_FILE_SUPER)
+			ret = open_one(files, i, flags_of(mode, i), diag);
 	return ret;
 }
 
@@ -149,16 +170,23 @@ static int lock_one(struct sluice_wal_files *files, uint32_t file, uint64_t dead
 	}
 }
 
-int sluice_wal_files_lock(struct sluice_wal_io *io, uint64_t wait_ns, struct sluice_diag *diag)
+int sluice_wal_files_lock(struct sluice_wal_io *io, enum sluice_wal_io_part part, uint64_t wait_ns,
+			  struct sluice_diag *diag)
 {
+	const bool log = part == SLUICE_WAL_IO_LOG;
+	const uint32_t first = log ? 0 : SLUICE_WAL_FILE_SNAPSHOT;
+	uint32_t file = log ? SLUICE_WAL_FILE_SNAPSHOT : SLUICE_WAL_FILE_PROBE;
 	struct sluice_wal_files *files = files_of(io);
 	uint64_t deadline_ns = sluice_clock_ns() + wait_ns;
-	uint32_t file = SLUICE_WAL_FILES;
 	int ret = 0;
 
-	while (!ret && file > 0)
+	while (!ret && file > first)
 		ret = lock_one(files, --file, deadline_ns); /* the superblock first */
-	if (ret == -EBUSY) {
+	if (ret == -EBUSY && !log) {
+		sluice_diag_set(diag, EBUSY, "another follower writes the snapshots in %s",
+				files->dir);
+		sluice_diag_hint(diag, "fuser -v %s/snap-0", files->dir);
+	} else if (ret == -EBUSY) {
 		sluice_diag_set(diag, EBUSY,
 				"another engine has the log in %s (waited %llu ms for its locks)",
 				files->dir, (unsigned long long)(wait_ns / 1000000));
@@ -210,7 +238,8 @@ int sluice_wal_files_write(struct sluice_wal_io *io, uint32_t file, uint64_t off
 	ssize_t n;
 
 	do
-		n = pwritev2(files_of(io)->fd[file], &part, 1, (off_t)offset, RWF_DSYNC);
+		n = pwritev2(files_of(io)->fd[file], &part, 1, (off_t)offset,
+			     is_snapshot(file) ? 0 : RWF_DSYNC);
 	while (n < 0 && errno == EINTR && interrupts++ < INTERRUPTS_MAX);
 	if (n < 0)
 		return -errno;

@@ -28,7 +28,8 @@ void sluice_wal_files_release(struct sluice_wal_files *files);
 
 int sluice_wal_files_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
 			  struct sluice_diag *diag);
-int sluice_wal_files_lock(struct sluice_wal_io *io, uint64_t wait_ns, struct sluice_diag *diag);
+int sluice_wal_files_lock(struct sluice_wal_io *io, enum sluice_wal_io_part part, uint64_t wait_ns,
+			  struct sluice_diag *diag);
 int sluice_wal_files_size(struct sluice_wal_io *io, uint32_t file, uint64_t *ret_bytes);
 int sluice_wal_files_read(struct sluice_wal_io *io, uint32_t file, uint64_t offset, void *data,
 			  size_t bytes);

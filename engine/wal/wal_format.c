@@ -40,6 +40,23 @@ uint32_t sluice_wal_super_checksum(const struct sluice_wal_super *super)
 	return sluice_crc32c(0, super, offsetof(struct sluice_wal_super, super_crc));
 }
 
+uint64_t sluice_snapshot_bytes(uint64_t records)
+{
+	const uint64_t chunks = (records + SLUICE_SNAPSHOT_RECORDS - 1) / SLUICE_SNAPSHOT_RECORDS;
+
+	return SLUICE_WAL_ALIGN + chunks * SLUICE_SNAPSHOT_CHUNK_BYTES;
+}
+
+uint32_t sluice_snapshot_header_checksum(const struct sluice_snapshot_header *header)
+{
+	return sluice_crc32c(0, header, offsetof(struct sluice_snapshot_header, header_crc));
+}
+
+uint32_t sluice_snapshot_chunk_checksum(const struct sluice_snapshot_chunk *chunk)
+{
+	return sluice_crc32c(0, (const unsigned char *)chunk + 8, SLUICE_SNAPSHOT_CHUNK_BYTES - 8);
+}
+
 /*
  * Both checksums and the epoch through a 64-bit finalizer. header_crc covers prev_link, so that the
  * link depends on every block before; the mix keeps it apart from any CRC of the same bytes.
@@ -112,18 +129,43 @@ bool sluice_wal_payload_intact(const struct sluice_wal_block_header *header,
 	return true;
 }
 
-void sluice_wal_chain_init(struct sluice_wal_chain *chain, const struct sluice_wal_super *super)
+void sluice_wal_chain_init(struct sluice_wal_chain *chain, const struct sluice_wal_super *super,
+			   const struct sluice_wal_place *place)
 {
 	*chain = (struct sluice_wal_chain){
 		.segment_bytes = super->segment_bytes,
-		.segment_end = super->start_segment_no + SLUICE_WAL_SEGMENTS,
-		.segment_no = super->start_segment_no,
-		.offset = super->start_offset,
-		.block_seq = super->start_block_seq,
-		.prev_link = super->start_prev_link,
-		.cmd_seq = super->start_cmd_seq,
+		.segment_end = super->start.segment_no + SLUICE_WAL_SEGMENTS,
+		.segment_no = place->segment_no,
+		.offset = place->offset,
+		.block_seq = place->block_seq,
+		.prev_link = place->prev_link,
+		.cmd_seq = place->cmd_seq,
+		.durable_seq = place->durable_seq,
+		.reports_taken = place->reports_taken,
+		.epoch = place->epoch,
+		.flags = place->flags,
 	};
 	memcpy(chain->log_uuid, super->log_uuid, sizeof(chain->log_uuid));
+	memcpy(chain->ring_uuid, place->ring_uuid, sizeof(chain->ring_uuid));
+}
+
+void sluice_wal_chain_place(const struct sluice_wal_chain *chain, uint64_t report, uint64_t md,
+			    struct sluice_wal_place *ret_place)
+{
+	*ret_place = (struct sluice_wal_place){
+		.block_seq = chain->block_seq,
+		.segment_no = chain->segment_no,
+		.offset = chain->offset,
+		.prev_link = chain->prev_link,
+		.cmd_seq = chain->cmd_seq,
+		.report = report,
+		.md = md,
+		.durable_seq = chain->durable_seq,
+		.reports_taken = chain->reports_taken,
+		.epoch = chain->epoch,
+		.flags = chain->flags,
+	};
+	memcpy(ret_place->ring_uuid, chain->ring_uuid, sizeof(ret_place->ring_uuid));
 }
 
 bool sluice_wal_chain_at_end(const struct sluice_wal_chain *chain)
@@ -136,18 +178,13 @@ uint64_t sluice_wal_chain_room(const struct sluice_wal_chain *chain)
 	return chain->segment_bytes - chain->offset;
 }
 
-/*
- * An epoch begins with OPEN and only with OPEN, and after CLOSE comes nothing else. A log that
- * starts in the middle has no predecessor to compare its first block with.
- */
+/* An epoch begins with OPEN and only with OPEN, and after CLOSE comes nothing else. */
 static bool epoch_follows(const struct sluice_wal_chain *chain,
 			  const struct sluice_wal_block_header *header,
 			  struct sluice_wal_fault *ret_fault)
 {
 	bool opens = header->flags & SLUICE_WAL_OPEN;
 
-	if (!chain->flags && chain->block_seq > 0)
-		return true;
 	if (!chain->flags)
 		check_equal("OPEN as the first block", true, opens);
 	if (opens && header->epoch <= chain->epoch)
@@ -174,6 +211,10 @@ bool sluice_wal_chain_follows(const struct sluice_wal_chain *chain,
 	if (!epoch_follows(chain, header, ret_fault))
 		return false;
 	check_equal("first_cmd_seq", chain->cmd_seq, header->first_cmd_seq);
+	check_at_most("reports_taken of the block before", header->reports_taken,
+		      chain->reports_taken);
+	if (header->flags & (SLUICE_WAL_DATA | SLUICE_WAL_OPEN))
+		check_at_most("reports_taken", header->report_first, header->reports_taken);
 	check_at_most("durable_seq", chain->block_seq, header->durable_seq);
 	check_at_most("durable_seq of the block before", header->durable_seq, chain->durable_seq);
 	check_at_most("blocks in flight", SLUICE_WAL_WINDOW_MAX - 1,
@@ -195,24 +236,60 @@ void sluice_wal_chain_advance(struct sluice_wal_chain *chain,
 	chain->prev_link = sluice_wal_link(header);
 	chain->cmd_seq += header->n_cmds;
 	chain->durable_seq = header->durable_seq;
+	chain->reports_taken = header->reports_taken;
+	memcpy(chain->ring_uuid, header->ring_uuid, sizeof(chain->ring_uuid));
 	chain->epoch = header->epoch;
 	chain->flags = header->flags;
+}
+
+/* In the live range, at a page, and with what a place in a log's middle must have. */
+static bool place_valid(const struct sluice_wal_place *place, const struct sluice_wal_super *super,
+			struct sluice_wal_fault *ret_fault)
+{
+	check_at_most("start_segment_no", UINT32_MAX - SLUICE_WAL_SEGMENTS, place->segment_no);
+	check_at_most("start_offset", super->segment_bytes - SLUICE_WAL_ALIGN, place->offset);
+	check_equal("start_offset in a 4 KiB page", 0, place->offset % SLUICE_WAL_ALIGN);
+	check_at_most("least report", place->report, 1);
+	check_at_most("least market-data event", place->md, 1);
+	check_at_most("reports_taken of a place", place->report, place->reports_taken);
+	check_at_most("durable_seq of a place", place->block_seq, place->durable_seq);
+	check_equal("block before the place", place->block_seq > 0, place->flags != 0);
+	return true;
+}
+
+static bool snapshot_valid(const struct sluice_wal_snapshot *snapshot, uint32_t slot,
+			   const struct sluice_wal_super *super, struct sluice_wal_fault *ret_fault)
+{
+	const struct sluice_wal_place *place = &snapshot->place, *start = &super->start;
+
+	if (!place_valid(place, super, ret_fault))
+		return false;
+	check_equal("file of a snapshot", slot, snapshot->sequence % SLUICE_WAL_SNAPSHOTS);
+	check_at_most("bytes of a snapshot", super->snapshot_file_bytes, snapshot->bytes);
+	check_at_most("start of the log", place->block_seq, start->block_seq);
+	check_at_most("segment of a snapshot", start->segment_no + SLUICE_WAL_SEGMENTS,
+		      place->segment_no);
+	check_at_most("start's segment", place->segment_no, start->segment_no);
+	return true;
 }
 
 bool sluice_wal_super_valid(const struct sluice_wal_super *super,
 			    struct sluice_wal_fault *ret_fault)
 {
 	check_equal("magic", SLUICE_WAL_SUPER_MAGIC, super->magic);
-	check_equal("super_crc", sluice_wal_super_checksum(super), super->super_crc);
+	/* before the checksum, whose place another version may have moved */
 	check_equal("version", SLUICE_WAL_VERSION, super->version);
+	check_equal("super_crc", sluice_wal_super_checksum(super), super->super_crc);
 	check_equal("segments", SLUICE_WAL_SEGMENTS, super->segments);
 	check_at_most("segment_bytes", SLUICE_WAL_SEGMENT_BYTES_MAX, super->segment_bytes);
 	check_at_most("least segment_bytes", super->segment_bytes, SLUICE_WAL_SEGMENT_BYTES_MIN);
-	check_equal("segment_bytes beyond a whole MiB", 0,
+	check_equal("segment_bytes beyond whole units", 0,
 		    super->segment_bytes % SLUICE_WAL_SEGMENT_BYTES_MIN);
-	check_at_most("start_segment_no", UINT32_MAX - SLUICE_WAL_SEGMENTS,
-		      super->start_segment_no);
-	check_at_most("start_offset", super->segment_bytes - SLUICE_WAL_ALIGN, super->start_offset);
-	check_equal("start_offset in a 4 KiB page", 0, super->start_offset % SLUICE_WAL_ALIGN);
+	if (!place_valid(&super->start, super, ret_fault))
+		return false;
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++)
+		if (super->snapshot[i].sequence &&
+		    !snapshot_valid(&super->snapshot[i], i, super, ret_fault))
+			return false;
 	return true;
 }

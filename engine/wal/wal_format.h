@@ -4,6 +4,8 @@
  *
  *   super        4 copies of a 4 KiB superblock; the newest valid one counts
  *   wal-00..15   fixed segments, zero-written at format time, overwritten for ever
+ *   snap-0, 1    snapshots in turns: whole states of the core at a block's boundary
+ *   probe        scratch space for timing writes; nobody reads it
  *
  * A segment holds blocks: 4 KiB-aligned, a multiple of 4 KiB, at most 256 KiB, never across a
  * segment's end, never rewritten. A block is one header, then n_cmds records of 120 bytes
@@ -16,12 +18,16 @@
 
 #define SLUICE_WAL_SUPER_MAGIC 0x5250555357434c53ull /* "SLCWSUPR" */
 #define SLUICE_WAL_BLOCK_MAGIC 0x4b424c57u	     /* "WLBK" */
-#define SLUICE_WAL_VERSION 1u
+#define SLUICE_WAL_VERSION 2u
 
 #define SLUICE_WAL_ALIGN 4096u
+/* The simulator builds the log with smaller ones, to come round sooner. */
+#ifndef SLUICE_WAL_BLOCK_BYTES_MAX
 #define SLUICE_WAL_BLOCK_BYTES_MAX (256u * 1024u)
-#define SLUICE_WAL_SEGMENTS 16u
 #define SLUICE_WAL_SEGMENT_BYTES_MIN (1024u * 1024u)
+#endif
+#define SLUICE_WAL_SEGMENTS 16u
+#define SLUICE_WAL_SNAPSHOTS 2u
 #define SLUICE_WAL_SEGMENT_BYTES_DEFAULT (64u * 1024u * 1024u)
 #define SLUICE_WAL_SUPER_COPIES 4u
 #define SLUICE_WAL_WINDOW_MAX 8u /* blocks between next and durable */
@@ -56,7 +62,7 @@ struct sluice_wal_block_header {
 	uint32_t n_cmds;
 	uint32_t payload_bytes; /* of the records, without padding */
 	uint8_t ring_uuid[16];	/* of the command ring they came from */
-	uint64_t ring_seq_first; /* of the first record in that ring */
+	uint64_t reports_taken;	/* reports below were let go by everybody they were kept for */
 	uint64_t input_time_ns;	 /* CLOCK_REALTIME when composed; matching never reads it */
 	uint64_t state_hash;	 /* the core's chain before the first record; SEAL, CLOSE: 0 */
 	uint64_t report_first;	 /* of the first report that these records cause; SEAL, CLOSE: 0 */
@@ -76,7 +82,7 @@ SLUICE_ASSERT_OFFSET(sluice_wal_block_header, first_cmd_seq, 64);
 SLUICE_ASSERT_OFFSET(sluice_wal_block_header, n_cmds, 72);
 SLUICE_ASSERT_OFFSET(sluice_wal_block_header, payload_bytes, 76);
 SLUICE_ASSERT_OFFSET(sluice_wal_block_header, ring_uuid, 80);
-SLUICE_ASSERT_OFFSET(sluice_wal_block_header, ring_seq_first, 96);
+SLUICE_ASSERT_OFFSET(sluice_wal_block_header, reports_taken, 96);
 SLUICE_ASSERT_OFFSET(sluice_wal_block_header, input_time_ns, 104);
 SLUICE_ASSERT_OFFSET(sluice_wal_block_header, state_hash, 112);
 SLUICE_ASSERT_OFFSET(sluice_wal_block_header, report_first, 120);
@@ -86,6 +92,63 @@ SLUICE_ASSERT_SIZE(sluice_wal_block_header, 128);
 SLUICE_STATIC_ASSERT(sizeof(struct sluice_command) == SLUICE_WAL_RECORD_BYTES, "a record is a command");
 #define SLUICE_WAL_RECORDS_MAX                                                                     \
 	((SLUICE_WAL_BLOCK_BYTES_MAX - 128u) / SLUICE_WAL_RECORD_BYTES)
+
+/* A point between two blocks: all that is needed to go on from there, and to know what came before. */
+struct sluice_wal_place {
+	uint64_t block_seq; /* of the block that begins here */
+	uint64_t segment_no;
+	uint64_t offset; /* in its segment */
+	uint64_t prev_link;
+	uint64_t cmd_seq;	/* number of the next command */
+	uint64_t report;	/* number of the next report */
+	uint64_t md;		/* number of the next market-data event */
+	uint64_t durable_seq;	/* of the block before, as the next four */
+	uint64_t reports_taken;
+	uint8_t ring_uuid[16];
+	uint32_t epoch; /* 0: there is no block before */
+	uint16_t flags;
+	uint16_t reserved;
+};
+SLUICE_ASSERT_OFFSET(sluice_wal_place, block_seq, 0);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, segment_no, 8);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, offset, 16);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, prev_link, 24);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, cmd_seq, 32);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, report, 40);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, md, 48);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, durable_seq, 56);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, reports_taken, 64);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, ring_uuid, 72);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, epoch, 88);
+SLUICE_ASSERT_OFFSET(sluice_wal_place, flags, 92);
+SLUICE_ASSERT_SIZE(sluice_wal_place, 96);
+
+/* What the superblock says of a snapshot that may be started from. Number q is in file snap-(q % 2). */
+struct sluice_wal_snapshot {
+	struct sluice_wal_place place;
+	uint64_t sequence;   /* of the snapshot, from 1; 0: there is none */
+	uint64_t bytes;	     /* of the file that hold it, header page included */
+	uint64_t state_hash; /* sluice_core_state_hash */
+	uint32_t header_crc; /* of its header, which has the checksum of the rest */
+	uint32_t reserved;
+};
+SLUICE_ASSERT_OFFSET(sluice_wal_snapshot, place, 0);
+SLUICE_ASSERT_OFFSET(sluice_wal_snapshot, sequence, 96);
+SLUICE_ASSERT_OFFSET(sluice_wal_snapshot, bytes, 104);
+SLUICE_ASSERT_OFFSET(sluice_wal_snapshot, state_hash, 112);
+SLUICE_ASSERT_OFFSET(sluice_wal_snapshot, header_crc, 120);
+SLUICE_ASSERT_SIZE(sluice_wal_snapshot, 128);
+
+/* The limits of the core that wrote the log: others could give other answers. */
+struct sluice_wal_limits {
+	uint32_t symbols_max;
+	uint32_t orders_max;
+	uint32_t levels_max;
+	uint32_t sessions_max;
+	uint32_t window_ticks;
+	uint32_t risk;
+};
+SLUICE_ASSERT_SIZE(sluice_wal_limits, 24);
 
 /* One superblock copy: these bytes, then zeros to 4 KiB. Sequence q is written to copy q % 4. */
 struct sluice_wal_super {
@@ -98,28 +161,18 @@ struct sluice_wal_super {
 	uint32_t epoch;	     /* of the newest start */
 	uint32_t segments;
 	uint64_t segment_bytes;
+	uint64_t snapshot_file_bytes; /* of snap-0 and of snap-1 */
 	uint64_t created_realtime_ns;
-	/* where the log starts to count: block 0 until there are snapshots */
-	uint64_t start_block_seq;
-	uint64_t start_segment_no;
-	uint64_t start_offset; /* of that block in its segment */
-	uint64_t start_prev_link;
-	uint64_t start_cmd_seq;
-	uint64_t start_report; /* number of the first report that replay causes */
-	/* snapshots, both 0 until there is one */
-	uint64_t snapshot_seq[2]; /* first cmd_seq that the snapshot does not hold */
-	uint64_t snapshot_bytes[2];
-	uint64_t snapshot_hash[2];
 	/* set by a clean end: the block after which nothing was written; 0: none */
 	uint64_t close_block_seq;
-	/* options of the core: other limits could give other answers */
-	uint32_t symbols_max;
-	uint32_t orders_max;
-	uint32_t levels_max;
-	uint32_t sessions_max;
-	uint32_t window_ticks;
-	uint32_t risk;
-	uint64_t reserved[6];
+	struct sluice_wal_limits limits;
+	/*
+	 * Where the log starts: everything before may have been overwritten. Block 0, or the place
+	 * of the older snapshot.
+	 */
+	struct sluice_wal_place start;
+	struct sluice_wal_snapshot snapshot[SLUICE_WAL_SNAPSHOTS]; /* by number % 2 */
+	uint64_t reserved[5];
 	uint32_t reserved2;
 	uint32_t super_crc; /* crc32c of all bytes before it */
 };
@@ -132,27 +185,70 @@ SLUICE_ASSERT_OFFSET(sluice_wal_super, parent_crc, 40);
 SLUICE_ASSERT_OFFSET(sluice_wal_super, epoch, 48);
 SLUICE_ASSERT_OFFSET(sluice_wal_super, segments, 52);
 SLUICE_ASSERT_OFFSET(sluice_wal_super, segment_bytes, 56);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, created_realtime_ns, 64);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, start_block_seq, 72);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, start_segment_no, 80);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, start_offset, 88);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, start_prev_link, 96);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, start_cmd_seq, 104);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, start_report, 112);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, snapshot_seq, 120);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, snapshot_bytes, 136);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, snapshot_hash, 152);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, close_block_seq, 168);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, symbols_max, 176);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, orders_max, 180);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, levels_max, 184);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, sessions_max, 188);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, window_ticks, 192);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, risk, 196);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, reserved, 200);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, reserved2, 248);
-SLUICE_ASSERT_OFFSET(sluice_wal_super, super_crc, 252);
-SLUICE_ASSERT_SIZE(sluice_wal_super, 256);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, snapshot_file_bytes, 64);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, created_realtime_ns, 72);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, close_block_seq, 80);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, limits, 88);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, start, 112);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, snapshot, 208);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, reserved, 464);
+SLUICE_ASSERT_OFFSET(sluice_wal_super, super_crc, 508);
+SLUICE_ASSERT_SIZE(sluice_wal_super, 512);
+
+/*
+ * A snapshot file: one 4 KiB page with this header, then chunks of 64 KiB, then bytes that mean
+ * nothing. The chunks hold the records of the core's image (engine/core/image.h) in order, all
+ * full but the last.
+ */
+#define SLUICE_SNAPSHOT_MAGIC 0x50414e5357434c53ull /* "SLCWSNAP" */
+#define SLUICE_SNAPSHOT_CHUNK_MAGIC 0x4b434853u	    /* "SHCK" */
+#define SLUICE_SNAPSHOT_CHUNK_BYTES (64u * 1024u)
+
+struct sluice_snapshot_header {
+	uint64_t magic;
+	uint32_t version; /* SLUICE_WAL_VERSION */
+	uint32_t semantics;
+	uint8_t log_uuid[16];
+	uint64_t sequence;
+	uint64_t bytes;	 /* header page and chunks */
+	uint64_t records; /* of the image */
+	uint64_t state_hash;
+	uint64_t chain_hash;
+	uint64_t created_realtime_ns;
+	struct sluice_wal_limits limits;
+	struct sluice_wal_place place;
+	uint32_t chunks_crc; /* crc32c over the chunks' crc fields, in order */
+	uint32_t header_crc; /* crc32c of all bytes before it */
+};
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, sequence, 32);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, bytes, 40);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, records, 48);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, state_hash, 56);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, chain_hash, 64);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, created_realtime_ns, 72);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, limits, 80);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, place, 104);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, chunks_crc, 200);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_header, header_crc, 204);
+SLUICE_ASSERT_SIZE(sluice_snapshot_header, 208);
+
+#define SLUICE_SNAPSHOT_RECORDS 1023u /* in a full chunk */
+
+struct sluice_snapshot_chunk { /* 64 bytes, then records, then zeros to 64 KiB */
+	uint32_t magic;
+	uint32_t crc; /* crc32c of the chunk's bytes from offset 8 to its end */
+	uint8_t log_uuid[16];
+	uint64_t sequence; /* the snapshot's */
+	uint64_t index;	   /* from 0 */
+	uint64_t cmd_seq;  /* the snapshot's */
+	uint32_t n_records;
+	uint32_t reserved[3];
+};
+SLUICE_ASSERT_OFFSET(sluice_snapshot_chunk, sequence, 24);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_chunk, index, 32);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_chunk, cmd_seq, 40);
+SLUICE_ASSERT_OFFSET(sluice_snapshot_chunk, n_records, 48);
+SLUICE_ASSERT_SIZE(sluice_snapshot_chunk, 64);
 
 /* ------------------------------------------------------- the code that decides what is valid */
 
@@ -185,12 +281,20 @@ struct sluice_wal_chain {
 	uint64_t prev_link;
 	uint64_t cmd_seq;
 	uint64_t durable_seq; /* of the block before */
+	uint64_t reports_taken;
+	uint8_t ring_uuid[16]; /* of the block before */
 	uint32_t epoch;	      /* of the block before, 0 if there is none */
 	uint16_t flags;	      /* of the block before, 0 if there is none */
 	uint16_t reserved;
 };
 
-void sluice_wal_chain_init(struct sluice_wal_chain *chain, const struct sluice_wal_super *super);
+/* The chain that goes on from `place`, which lies in the live range of `super`. */
+void sluice_wal_chain_init(struct sluice_wal_chain *chain, const struct sluice_wal_super *super,
+			   const struct sluice_wal_place *place);
+
+/* The other way round: where the chain is, with what only the core knows. */
+void sluice_wal_chain_place(const struct sluice_wal_chain *chain, uint64_t report, uint64_t md,
+			    struct sluice_wal_place *ret_place);
 bool sluice_wal_chain_at_end(const struct sluice_wal_chain *chain);
 
 /* Bytes from the chain's place to its segment's end, at least SLUICE_WAL_ALIGN. */
@@ -215,6 +319,11 @@ bool sluice_wal_chain_follows(const struct sluice_wal_chain *chain,
 /* The chain behind a block that follows. */
 void sluice_wal_chain_advance(struct sluice_wal_chain *chain,
 			      const struct sluice_wal_block_header *header);
+
+/* Bytes of a snapshot of n records: header page and chunks. */
+uint64_t sluice_snapshot_bytes(uint64_t records);
+uint32_t sluice_snapshot_header_checksum(const struct sluice_snapshot_header *header);
+uint32_t sluice_snapshot_chunk_checksum(const struct sluice_snapshot_chunk *chunk);
 
 /* One copy of the superblock: magic, checksum, version, geometry. */
 bool sluice_wal_super_valid(const struct sluice_wal_super *super,

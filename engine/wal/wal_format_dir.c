@@ -20,12 +20,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "engine/core/image.h"
 #include "engine/wal/wal_files.h"
 #include "engine/wal/wal_super.h"
 #include "shm/clock.h"
 
 #define CHUNK_BYTES (1024u * 1024u)
 #define SUPER_BYTES (SLUICE_WAL_SUPER_COPIES * SLUICE_WAL_ALIGN)
+#define PROBE_BYTES (256u * 1024u)
 #define SUPER_TMP "super.tmp"
 
 /* The core's defaults, so that a log names its limits even where the options leave them open. */
@@ -42,9 +44,17 @@ struct format {
 	int dir_fd;
 	unsigned char *zeros; /* CHUNK_BYTES, aligned; its head holds the superblock at the end */
 	uint64_t segment_bytes;
-	uint32_t segments_made;
+	uint64_t snapshot_bytes;
+	struct sluice_core_options core; /* without defaults left open */
+	uint32_t files_made;
 	struct sluice_diag *diag;
 };
+
+static uint64_t needed_bytes(const struct format *format)
+{
+	return format->segment_bytes * SLUICE_WAL_SEGMENTS +
+	       format->snapshot_bytes * SLUICE_WAL_SNAPSHOTS + PROBE_BYTES + SUPER_BYTES;
+}
 
 static int failed(const struct format *format, const char *name, int error)
 {
@@ -57,7 +67,7 @@ static int failed(const struct format *format, const char *name, int error)
 			format->diag,
 			"the log needs %llu MiB, %llu MiB are free: free space, choose another "
 			"--wal directory or smaller segments",
-			(unsigned long long)(format->segment_bytes * SLUICE_WAL_SEGMENTS >> 20),
+			(unsigned long long)needed_bytes(format) >> 20,
 			(unsigned long long)fs.f_bavail * fs.f_frsize >> 20);
 	return -error;
 }
@@ -91,33 +101,45 @@ static int write_all(int fd, const void *data, size_t bytes, uint64_t offset)
 }
 
 /* All space first, so that a full disk is found before minutes of writing; then real zeros. */
-static int write_zeros(const struct format *format, int fd)
+static int write_zeros(const struct format *format, int fd, uint64_t bytes)
 {
 	int ret = 0;
 
-	if (ftruncate(fd, (off_t)format->segment_bytes))
+	if (ftruncate(fd, (off_t)bytes))
 		return -errno;
-	if (fallocate(fd, 0, 0, (off_t)format->segment_bytes) && errno != EOPNOTSUPP)
+	if (fallocate(fd, 0, 0, (off_t)bytes) && errno != EOPNOTSUPP)
 		return -errno;
-	for (uint64_t offset = 0; !ret && offset < format->segment_bytes; offset += CHUNK_BYTES)
-		ret = write_all(fd, format->zeros, CHUNK_BYTES, offset);
+	for (uint64_t offset = 0; !ret && offset < bytes; offset += CHUNK_BYTES)
+		ret = write_all(fd, format->zeros,
+				bytes - offset < CHUNK_BYTES ? bytes - offset : CHUNK_BYTES,
+				offset);
 	if (!ret && fsync(fd))
 		ret = -errno;
 	return ret;
 }
 
-static int make_segments(struct format *format)
+static uint64_t bytes_of(const struct format *format, uint32_t file)
 {
-	for (uint32_t i = 0; i < SLUICE_WAL_SEGMENTS; i++) {
+	return file < SLUICE_WAL_SEGMENTS    ? format->segment_bytes :
+	       file == SLUICE_WAL_FILE_PROBE ? PROBE_BYTES :
+					       format->snapshot_bytes;
+}
+
+/* Everything but the superblock. */
+static int make_files(struct format *format)
+{
+	for (uint32_t i = 0; i < SLUICE_WAL_FILES; i++) {
 		char name[SLUICE_WAL_FILE_NAME_BYTES];
 		int fd, ret;
 
+		if (i == SLUICE_WAL_FILE_SUPER)
+			continue;
 		sluice_wal_file_name(i, name);
 		fd = open_file(format, name);
 		if (fd < 0)
 			return failed(format, name, -fd);
-		format->segments_made = i + 1;
-		ret = write_zeros(format, fd);
+		format->files_made = i + 1;
+		ret = write_zeros(format, fd, bytes_of(format, i));
 		if (close(fd) && !ret)
 			ret = -errno;
 		if (ret)
@@ -131,9 +153,10 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 	return value ? value : fallback;
 }
 
-static int first_super(const struct format *format, const struct sluice_core_options *core,
-		       struct sluice_wal_super *ret_super)
+static int first_super(const struct format *format, struct sluice_wal_super *ret_super)
 {
+	const struct sluice_core_options *core = &format->core;
+
 	*ret_super = (struct sluice_wal_super){
 		.magic = SLUICE_WAL_SUPER_MAGIC,
 		.version = SLUICE_WAL_VERSION,
@@ -141,13 +164,17 @@ static int first_super(const struct format *format, const struct sluice_core_opt
 		.segments = SLUICE_WAL_SEGMENTS,
 		.segment_bytes = format->segment_bytes,
 		.created_realtime_ns = sluice_clock_realtime_ns(),
-		.start_report = 1,
-		.symbols_max = or_default(core->symbols_max, SYMBOLS_DEFAULT),
-		.orders_max = or_default(core->orders_max, ORDERS_DEFAULT),
-		.levels_max = or_default(core->levels_max, LEVELS_DEFAULT),
-		.sessions_max = or_default(core->sessions_max, SESSIONS_DEFAULT),
-		.window_ticks = or_default(core->window_ticks, WINDOW_TICKS_DEFAULT),
-		.risk = core->risk,
+		.snapshot_file_bytes = format->snapshot_bytes,
+		.start = {.report = 1, .md = 1, .reports_taken = 1},
+		.limits =
+			{
+				.symbols_max = core->symbols_max,
+				.orders_max = core->orders_max,
+				.levels_max = core->levels_max,
+				.sessions_max = core->sessions_max,
+				.window_ticks = core->window_ticks,
+				.risk = core->risk,
+			},
 	};
 	if (getrandom(ret_super->log_uuid, sizeof(ret_super->log_uuid), 0) !=
 	    (ssize_t)sizeof(ret_super->log_uuid))
@@ -156,10 +183,10 @@ static int first_super(const struct format *format, const struct sluice_core_opt
 }
 
 /* All four copies, sequences 0 to 3, so that one rotten page never costs the log. */
-static int write_super(const struct format *format, const struct sluice_core_options *core)
+static int write_super(const struct format *format)
 {
 	struct sluice_wal_super super, parent;
-	int ret = first_super(format, core, &super);
+	int ret = first_super(format, &super);
 	int fd;
 
 	for (uint32_t i = 0; !ret && i < SLUICE_WAL_SUPER_COPIES; i++) {
@@ -229,17 +256,27 @@ static int open_dir(struct format *format)
 
 static void undo(const struct format *format)
 {
-	for (uint32_t i = 0; i < format->segments_made; i++) {
+	for (uint32_t i = 0; i < format->files_made; i++) {
 		char name[SLUICE_WAL_FILE_NAME_BYTES];
 
+		if (i == SLUICE_WAL_FILE_SUPER)
+			continue;
 		sluice_wal_file_name(i, name);
 		unlinkat(format->dir_fd, name, 0);
 	}
 	unlinkat(format->dir_fd, SUPER_TMP, 0);
 }
 
-static int check_options(const struct format *format)
+static int check_options(struct format *format, const struct sluice_core_options *core)
 {
+	format->core = (struct sluice_core_options){
+		.symbols_max = or_default(core->symbols_max, SYMBOLS_DEFAULT),
+		.orders_max = or_default(core->orders_max, ORDERS_DEFAULT),
+		.levels_max = or_default(core->levels_max, LEVELS_DEFAULT),
+		.sessions_max = or_default(core->sessions_max, SESSIONS_DEFAULT),
+		.window_ticks = or_default(core->window_ticks, WINDOW_TICKS_DEFAULT),
+		.risk = core->risk,
+	};
 	if (format->segment_bytes < SLUICE_WAL_SEGMENT_BYTES_MIN ||
 	    format->segment_bytes > SLUICE_WAL_SEGMENT_BYTES_MAX ||
 	    format->segment_bytes % SLUICE_WAL_SEGMENT_BYTES_MIN)
@@ -247,20 +284,25 @@ static int check_options(const struct format *format)
 			format->diag, EINVAL,
 			"a segment of %llu bytes is not possible: whole MiB from 1 MiB to 1 TiB",
 			(unsigned long long)format->segment_bytes);
+	if (!sluice_image_records_max(&format->core))
+		return sluice_diag_set(format->diag, EINVAL,
+				       "the limits for symbols, orders, levels, sessions or window "
+				       "are out of range");
+	format->snapshot_bytes = sluice_snapshot_bytes(sluice_image_records_max(&format->core));
 	return 0;
 }
 
 static int run(struct format *format, const struct sluice_core_options *core)
 {
-	int ret = check_options(format);
+	int ret = check_options(format, core);
 
 	if (!ret)
 		ret = open_dir(format);
 	if (ret)
 		return ret;
-	ret = make_segments(format);
+	ret = make_files(format);
 	if (!ret)
-		ret = write_super(format, core);
+		ret = write_super(format);
 	if (ret) {
 		undo(format);
 		return ret;

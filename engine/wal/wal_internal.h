@@ -27,7 +27,6 @@ struct sluice_wal_pending { /* the block under composition */
 	bool open;
 	uint32_t n;
 	uint32_t capacity; /* records */
-	uint64_t ring_seq;
 	uint64_t state_hash;
 	uint64_t report_first;
 };
@@ -40,7 +39,7 @@ struct sluice_wal {
 	struct sluice_wal_slot slots[SLUICE_WAL_WINDOW_MAX];
 	uint64_t durable_seq; /* every block below is durable */
 	uint64_t durable_cmd_seq;
-	uint64_t ring_seq_next;
+	uint64_t reports_taken; /* as last told */
 	uint32_t window;
 	uint32_t outstanding; /* given to io and not reaped */
 	bool started;

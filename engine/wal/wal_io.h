@@ -12,10 +12,21 @@
 #include "engine/wal/wal.h"
 
 #define SLUICE_WAL_FILE_SUPER SLUICE_WAL_SEGMENTS /* files 0..15 are the segments */
-#define SLUICE_WAL_FILES (SLUICE_WAL_SEGMENTS + 1u)
+#define SLUICE_WAL_FILE_SNAPSHOT (SLUICE_WAL_SEGMENTS + 1u) /* the first of two */
+#define SLUICE_WAL_FILE_PROBE (SLUICE_WAL_FILE_SNAPSHOT + SLUICE_WAL_SNAPSHOTS)
+#define SLUICE_WAL_FILES (SLUICE_WAL_FILE_PROBE + 1u)
 #define SLUICE_WAL_FILE_DIR SLUICE_WAL_FILES /* sync only */
 
-enum sluice_wal_io_mode { SLUICE_WAL_IO_READ = 0, SLUICE_WAL_IO_WRITE = 1 };
+enum sluice_wal_io_mode {
+	SLUICE_WAL_IO_READ = 0,
+	SLUICE_WAL_IO_WRITE = 1, /* the engine: everything */
+	SLUICE_WAL_IO_FOLLOW = 2 /* the follower: writes snapshots, reads the rest */
+};
+
+enum sluice_wal_io_part {
+	SLUICE_WAL_IO_LOG = 0,	    /* superblock and segments */
+	SLUICE_WAL_IO_SNAPSHOTS = 1 /* the snapshot files */
+};
 
 struct sluice_wal_io_write { /* of one whole block, durable when it completes with all its bytes */
 	uint64_t tag;
@@ -35,16 +46,17 @@ struct sluice_wal_io;
 struct sluice_wal_reader;
 
 struct sluice_wal_io_ops {
-	/* All files; -ENOENT: no superblock file; -EBADMSG: a segment is missing or no file. */
+	/* All files; -ENOENT: no superblock file; -EBADMSG: another is missing or no file. */
 	int (*open)(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
 		    struct sluice_diag *diag);
-	/* Excludes every other writer, waiting up to wait_ns. -EBUSY. */
-	int (*lock)(struct sluice_wal_io *io, uint64_t wait_ns, struct sluice_diag *diag);
+	/* Excludes every other writer of the part, waiting up to wait_ns. -EBUSY. */
+	int (*lock)(struct sluice_wal_io *io, enum sluice_wal_io_part part, uint64_t wait_ns,
+		    struct sluice_diag *diag);
 	int (*size)(struct sluice_wal_io *io, uint32_t file, uint64_t *ret_bytes);
 	/* All bytes or an error; -ENODATA past the file's end. */
 	int (*read)(struct sluice_wal_io *io, uint32_t file, uint64_t offset, void *data,
 		    size_t bytes);
-	/* Durable when it returns 0. For the superblock. */
+	/* Durable when it returns 0; in a snapshot file only after the next sync of it. */
 	int (*write)(struct sluice_wal_io *io, uint32_t file, uint64_t offset, const void *data,
 		     size_t bytes);
 	int (*sync)(struct sluice_wal_io *io, uint32_t file);

@@ -12,9 +12,11 @@
  *   a block of a newer epoch than the prefix: its OPEN followed a durable k
  *   a block of the prefix's own epoch in a place that is not its own
  *   the superblock's mark of a clean end at or beyond k
+ *   a snapshot in the superblock that holds block k
  *
  * Blocks of older epochs are remains of tails that were cut; they prove nothing about k unless they
- * witness it. Reads only; the caller's thread.
+ * witness it. Blocks of an earlier use of a segment are remains as well, of numbers below the log's
+ * start. Reads only; the caller's thread.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -93,6 +95,13 @@ static bool judge_stray(struct judgement *j, const struct sluice_wal_block_heade
 	if (stray->segment_no % SLUICE_WAL_SEGMENTS != file || stray->segment_no > at.segment_no)
 		return damaged(j, stray,
 			       "and block %llu at wal-%02u offset %llu belongs into segment %u",
+			       seq, file, offset, stray->segment_no);
+	if (stray->segment_no < at.segment_no && stray->block_seq < j->scan->super->start.block_seq)
+		return false; /* the segment's earlier use */
+	if (stray->segment_no < at.segment_no)
+		return damaged(j, stray,
+			       "and block %llu at wal-%02u offset %llu is of segment %u, which ended "
+			       "before the log's start",
 			       seq, file, offset, stray->segment_no);
 	if (beyond && stray->durable_seq > k)
 		return damaged(
@@ -200,7 +209,7 @@ static void describe_end(const struct sluice_wal_scan *scan, struct sluice_wal_r
 		.block_seq = chain->block_seq,
 		.offset = chain->offset,
 		.blocks = scan->blocks,
-		.commands = chain->cmd_seq - scan->super->start_cmd_seq,
+		.commands = chain->cmd_seq - scan->cmd_seq_first,
 	};
 	sluice_wal_file_name((uint32_t)(chain->segment_no % SLUICE_WAL_SEGMENTS), report->file);
 	snprintf(report->text, sizeof(report->text),
@@ -214,7 +223,13 @@ int sluice_wal_scan_judge(struct sluice_wal_scan *scan, struct sluice_wal_report
 	struct sluice_wal_report report;
 	struct judgement j = {.scan = scan, .chain = &scan->chain, .report = &report};
 	uint64_t close_seq = scan->super->close_block_seq;
+	uint64_t held = 0; /* blocks below are in a snapshot */
 	int ret = 0;
+
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++)
+		if (scan->super->snapshot[i].sequence &&
+		    scan->super->snapshot[i].place.block_seq > held)
+			held = scan->super->snapshot[i].place.block_seq;
 
 	describe_end(scan, &report);
 	if (!sluice_wal_chain_at_end(&scan->chain)) {
@@ -231,6 +246,9 @@ int sluice_wal_scan_judge(struct sluice_wal_scan *scan, struct sluice_wal_report
 		damaged(&j, NULL,
 			"but the superblock says that the log was closed after block %llu",
 			(unsigned long long)close_seq);
+	else if (ret == 0 && held > scan->chain.block_seq)
+		damaged(&j, NULL, "but the superblock names a snapshot of the blocks below %llu",
+			(unsigned long long)held);
 	else if (ret == 0 && j.seen && report.verdict == SLUICE_WAL_INTACT)
 		torn(&j, "later ones of the same epoch arrived before it");
 	*ret_report = report;

@@ -86,7 +86,7 @@ static int prepare(struct sluice_wal *wal, uint64_t lock_wait_ns, struct sluice_
 	if (!ret)
 		ret = io->ops->open(io, SLUICE_WAL_IO_WRITE, diag);
 	if (!ret)
-		ret = io->ops->lock(io, lock_wait_ns, diag);
+		ret = io->ops->lock(io, SLUICE_WAL_IO_LOG, lock_wait_ns, diag);
 	if (!ret)
 		ret = sync_all(io, diag);
 	if (!ret)
@@ -140,6 +140,7 @@ int sluice_wal_open(struct sluice_wal **ret_wal, const char *dir,
 /* Everything a clean end adds: the pending block, CLOSE, the superblock's mark. */
 static int end_cleanly(struct sluice_wal *wal)
 {
+	struct sluice_wal_super next;
 	int ret = sluice_wal_submit(wal);
 
 	if (!ret)
@@ -150,8 +151,9 @@ static int end_cleanly(struct sluice_wal *wal)
 		ret = sluice_wal_drain(wal);
 	if (ret)
 		return ret;
-	ret = sluice_wal_super_write(wal->io, wal->super_memory, wal->super.epoch,
-				     wal->chain.block_seq - 1, &wal->super);
+	next = wal->super;
+	next.close_block_seq = wal->chain.block_seq - 1;
+	ret = sluice_wal_super_write(wal->io, wal->super_memory, &next, &wal->super);
 	return ret ? sluice_wal_halt(wal, ret, "super: the mark of a clean end cannot be written") :
 		     0;
 }

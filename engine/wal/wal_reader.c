@@ -45,7 +45,8 @@ int sluice_wal_reader_open_io(struct sluice_wal_reader **ret_reader, struct slui
 		sluice_wal_reader_close(reader);
 		return ret;
 	}
-	sluice_wal_scan_init(&reader->scan, io, &reader->super, reader->window);
+	sluice_wal_scan_init(&reader->scan, io, &reader->super, &reader->super.start,
+			     reader->window);
 	*ret_reader = reader;
 	return 0;
 }

@@ -16,13 +16,15 @@
 static void core_options(const struct sluice_wal_super *super,
 			 struct sluice_core_options *ret_options)
 {
+	const struct sluice_wal_limits *limits = &super->limits;
+
 	*ret_options = (struct sluice_core_options){
-		.symbols_max = super->symbols_max,
-		.orders_max = super->orders_max,
-		.levels_max = super->levels_max,
-		.sessions_max = super->sessions_max,
-		.window_ticks = super->window_ticks,
-		.risk = super->risk,
+		.symbols_max = limits->symbols_max,
+		.orders_max = limits->orders_max,
+		.levels_max = limits->levels_max,
+		.sessions_max = limits->sessions_max,
+		.window_ticks = limits->window_ticks,
+		.risk = limits->risk,
 	};
 }
 
@@ -33,11 +35,11 @@ static void take_position(struct sluice_wal *wal)
 	const struct sluice_wal_chain *chain = &wal->chain;
 
 	memcpy(position->log_uuid, super->log_uuid, sizeof(position->log_uuid));
-	memcpy(position->ring_uuid, wal->ring_uuid, sizeof(position->ring_uuid));
+	memcpy(position->ring_uuid, chain->ring_uuid, sizeof(position->ring_uuid));
 	position->next_block_seq = chain->block_seq;
 	position->next_cmd_seq = chain->cmd_seq;
-	position->start_cmd_seq = super->start_cmd_seq;
-	position->start_report = super->start_report;
+	position->start_cmd_seq = super->start.cmd_seq;
+	position->start_report = super->start.report;
 	position->epoch = chain->epoch > super->epoch ? chain->epoch : super->epoch;
 	position->closed = (chain->flags & SLUICE_WAL_CLOSE) ||
 			   (super->close_block_seq != 0 &&
@@ -57,9 +59,9 @@ int sluice_wal_recover(struct sluice_wal *wal, struct sluice_diag *diag)
 	struct sluice_wal_scan scan;
 	int ret;
 
-	sluice_wal_scan_init(&scan, wal->io, &wal->super, wal->window_memory);
+	sluice_wal_scan_init(&scan, wal->io, &wal->super, &wal->super.start, wal->window_memory);
 	while ((ret = sluice_wal_scan_next(&scan, &header)) == 1)
-		memcpy(wal->ring_uuid, header->ring_uuid, sizeof(wal->ring_uuid));
+		;
 	if (!ret)
 		ret = sluice_wal_scan_judge(&scan, &wal->report);
 	if (ret)
@@ -74,6 +76,7 @@ int sluice_wal_recover(struct sluice_wal *wal, struct sluice_diag *diag)
 	wal->chain = scan.chain;
 	wal->durable_seq = scan.chain.block_seq;
 	wal->durable_cmd_seq = scan.chain.cmd_seq;
+	wal->reports_taken = scan.chain.reports_taken;
 	take_position(wal);
 	return 0;
 }
@@ -85,7 +88,7 @@ int sluice_wal_replay(struct sluice_wal *wal, sluice_wal_visit visit, void *arg,
 	struct sluice_wal_scan scan;
 
 	sluice_assert(!wal->started);
-	sluice_wal_scan_init(&scan, wal->io, &wal->super, wal->window_memory);
+	sluice_wal_scan_init(&scan, wal->io, &wal->super, &wal->super.start, wal->window_memory);
 	while (scan.chain.block_seq < wal->position.next_block_seq) {
 		int ret = sluice_wal_scan_next(&scan, &header);
 
@@ -129,13 +132,16 @@ int sluice_wal_start(struct sluice_wal *wal, const uint8_t ring_uuid[16], uint64
 		     uint64_t report_first, struct sluice_diag *diag)
 {
 	uint32_t epoch = wal->position.epoch;
+	struct sluice_wal_super next = wal->super;
 	int ret;
 
 	sluice_assert(!wal->started && !wal->error);
 	if (epoch == UINT32_MAX)
 		return sluice_diag_set(diag, EOVERFLOW, "the log has used up its epochs");
 	memcpy(wal->ring_uuid, ring_uuid, sizeof(wal->ring_uuid));
-	ret = sluice_wal_super_write(wal->io, wal->super_memory, epoch + 1, 0, &wal->super);
+	next.epoch = epoch + 1;
+	next.close_block_seq = 0;
+	ret = sluice_wal_super_write(wal->io, wal->super_memory, &next, &wal->super);
 	if (ret)
 		ret = sluice_wal_halt(wal, ret, "super: the new epoch cannot be written");
 	if (!ret && !sluice_wal_chain_at_end(&wal->chain))

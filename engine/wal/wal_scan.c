@@ -17,10 +17,12 @@ SLUICE_STATIC_ASSERT(SLUICE_WAL_SCAN_BYTES >= SLUICE_WAL_BLOCK_BYTES_MAX,
 		     "any block fits into the window");
 
 void sluice_wal_scan_init(struct sluice_wal_scan *scan, struct sluice_wal_io *io,
-			  const struct sluice_wal_super *super, unsigned char *window)
+			  const struct sluice_wal_super *super,
+			  const struct sluice_wal_place *place, unsigned char *window)
 {
-	*scan = (struct sluice_wal_scan){.io = io, .super = super, .window = window};
-	sluice_wal_chain_init(&scan->chain, super);
+	*scan = (struct sluice_wal_scan){
+		.io = io, .super = super, .window = window, .cmd_seq_first = place->cmd_seq};
+	sluice_wal_chain_init(&scan->chain, super, place);
 }
 
 void sluice_wal_scan_refresh(struct sluice_wal_scan *scan)

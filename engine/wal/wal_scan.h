@@ -21,11 +21,13 @@ struct sluice_wal_scan {
 	uint64_t window_offset;
 	uint64_t window_bytes; /* 0: holds nothing */
 	uint64_t blocks;
+	uint64_t cmd_seq_first; /* where the scan began */
 };
 
-/* super and window are the caller's and must outlive the scan. */
+/* From `place` on. super and window are the caller's and must outlive the scan. */
 void sluice_wal_scan_init(struct sluice_wal_scan *scan, struct sluice_wal_io *io,
-			  const struct sluice_wal_super *super, unsigned char *window);
+			  const struct sluice_wal_super *super,
+			  const struct sluice_wal_place *place, unsigned char *window);
 
 /*
  * 1 and the next valid block (in the window: valid until the next call), 0 at the first that is not

@@ -137,37 +137,39 @@ int sluice_wal_super_load(struct sluice_wal_io *io, void *area, struct sluice_wa
 int sluice_wal_super_check_sizes(struct sluice_wal_io *io, const struct sluice_wal_super *super,
 				 struct sluice_diag *diag)
 {
-	for (uint32_t file = 0; file < SLUICE_WAL_SEGMENTS; file++) {
+	for (uint32_t file = 0; file < SLUICE_WAL_FILE_PROBE; file++) {
+		const uint64_t want = file < SLUICE_WAL_SEGMENTS ? super->segment_bytes :
+								   super->snapshot_file_bytes;
 		char name[SLUICE_WAL_FILE_NAME_BYTES];
 		uint64_t bytes = 0;
-		int ret = io->ops->size(io, file, &bytes);
+		int ret;
 
+		if (file == SLUICE_WAL_FILE_SUPER)
+			continue;
+		ret = io->ops->size(io, file, &bytes);
 		sluice_wal_file_name(file, name);
 		if (ret)
 			return sluice_diag_set(diag, -ret, "%s: %s", name, strerror(-ret));
-		if (bytes != super->segment_bytes)
+		if (bytes != want)
 			return sluice_diag_set(diag, EBADMSG,
 					       "%s: the file has %llu bytes, the superblock says "
 					       "%llu: the log is damaged",
 					       name, (unsigned long long)bytes,
-					       (unsigned long long)super->segment_bytes);
+					       (unsigned long long)want);
 	}
 	return 0;
 }
 
-int sluice_wal_super_write(struct sluice_wal_io *io, void *page, uint32_t epoch,
-			   uint64_t close_block_seq, struct sluice_wal_super *super)
+int sluice_wal_super_write(struct sluice_wal_io *io, void *page, struct sluice_wal_super *next,
+			   struct sluice_wal_super *super)
 {
-	struct sluice_wal_super next = *super;
 	int ret;
 
-	next.epoch = epoch;
-	next.close_block_seq = close_block_seq;
-	sluice_wal_super_seal(&next, super);
-	sluice_wal_super_page(&next, page);
-	ret = io->ops->write(io, SLUICE_WAL_FILE_SUPER, next.sequence % COPIES * SLUICE_WAL_ALIGN,
+	sluice_wal_super_seal(next, super);
+	sluice_wal_super_page(next, page);
+	ret = io->ops->write(io, SLUICE_WAL_FILE_SUPER, next->sequence % COPIES * SLUICE_WAL_ALIGN,
 			     page, SLUICE_WAL_ALIGN);
 	if (!ret)
-		*super = next;
+		*super = *next;
 	return ret;
 }

@@ -24,8 +24,11 @@ int sluice_wal_super_load(struct sluice_wal_io *io, void *area, struct sluice_wa
 int sluice_wal_super_check_sizes(struct sluice_wal_io *io, const struct sluice_wal_super *super,
 				 struct sluice_diag *diag);
 
-/* Writes the successor of *super with this epoch and mark, durable, and replaces *super. */
-int sluice_wal_super_write(struct sluice_wal_io *io, void *page, uint32_t epoch,
-			   uint64_t close_block_seq, struct sluice_wal_super *super);
+/*
+ * Writes `next`, a changed copy of *super, as its successor, durable, and replaces *super. `next`
+ * gets its number and checksum here. The page is aligned.
+ */
+int sluice_wal_super_write(struct sluice_wal_io *io, void *page, struct sluice_wal_super *next,
+			   struct sluice_wal_super *super);
 
 #endif

@@ -93,11 +93,15 @@ static uint32_t compose(struct sluice_wal *wal, struct sluice_wal_block_header *
 		.first_cmd_seq = chain->cmd_seq,
 		.n_cmds = pending->n,
 		.payload_bytes = pending->n * SLUICE_WAL_RECORD_BYTES,
-		.ring_seq_first = pending->ring_seq,
+		.reports_taken = wal->reports_taken,
 		.input_time_ns = wal->io->ops->realtime_ns(wal->io),
 		.state_hash = pending->state_hash,
 		.report_first = pending->report_first,
 	};
+	/* what was taken since the block was opened may be of its own commands */
+	if (type & (SLUICE_WAL_DATA | SLUICE_WAL_OPEN) &&
+	    block->reports_taken > block->report_first)
+		block->reports_taken = block->report_first;
 	memcpy(block->log_uuid, chain->log_uuid, sizeof(block->log_uuid));
 	memcpy(block->ring_uuid, wal->ring_uuid, sizeof(block->ring_uuid));
 	block->payload_crc = sluice_crc32c(0, block + 1, bytes - sizeof(*block));
@@ -144,7 +148,6 @@ static int submit_block(struct sluice_wal *wal, uint16_t type)
 		.cmd_end = chain->cmd_seq + wal->pending.n,
 		.n_cmds = wal->pending.n,
 	};
-	wal->ring_seq_next = wal->pending.ring_seq + wal->pending.n;
 	wal->stats.blocks++;
 	wal->stats.bytes += bytes;
 	wal->stats.commands += wal->pending.n;
@@ -161,7 +164,6 @@ int sluice_wal_submit_control(struct sluice_wal *wal, uint16_t type, uint64_t st
 	if (wal->error)
 		return wal->error;
 	wal->pending = (struct sluice_wal_pending){
-		.ring_seq = wal->ring_seq_next,
 		.state_hash = state_hash,
 		.report_first = report_first,
 	};
@@ -186,9 +188,14 @@ int sluice_wal_seal(struct sluice_wal *wal)
 	return sluice_wal_submit_control(wal, SLUICE_WAL_SEAL, 0, 0);
 }
 
-struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t ring_seq,
-					  uint64_t state_hash, uint64_t report_first,
-					  uint32_t *ret_n)
+void sluice_wal_reports_taken(struct sluice_wal *wal, uint64_t report)
+{
+	if (report > wal->reports_taken)
+		wal->reports_taken = report;
+}
+
+struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t state_hash,
+					  uint64_t report_first, uint32_t *ret_n)
 {
 	struct sluice_wal_pending *pending = &wal->pending;
 	uint64_t room;
@@ -208,7 +215,6 @@ struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t ring_
 		*pending = (struct sluice_wal_pending){
 			.open = true,
 			.capacity = (uint32_t)(room / SLUICE_WAL_RECORD_BYTES),
-			.ring_seq = ring_seq,
 			.state_hash = state_hash,
 			.report_first = report_first,
 		};

@@ -61,13 +61,14 @@ static int fault_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
 	return fault->inner->ops->open(fault->inner, mode, diag);
 }
 
-static int fault_lock(struct sluice_wal_io *io, uint64_t wait_ns, struct sluice_diag *diag)
+static int fault_lock(struct sluice_wal_io *io, enum sluice_wal_io_part part, uint64_t wait_ns,
+		      struct sluice_diag *diag)
 {
 	struct fault_io *fault = fault_of(io);
 
 	if (strikes(fault, false))
 		return sluice_diag_set(diag, fault->plan.error, "injected in lock");
-	return fault->inner->ops->lock(fault->inner, wait_ns, diag);
+	return fault->inner->ops->lock(fault->inner, part, wait_ns, diag);
 }
 
 static int fault_size(struct sluice_wal_io *io, uint32_t file, uint64_t *ret_bytes)

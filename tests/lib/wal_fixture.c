@@ -38,6 +38,8 @@ void wal_fixture_make_dir(struct wal_fixture *fixture)
 	*fixture = (struct wal_fixture){.options = {
 						.segment_bytes = WAL_FIXTURE_SEGMENT_BYTES,
 						.backend = SLUICE_WAL_BACKEND_BLOCKING,
+						/* small snapshot files */
+						.core = {.orders_max = 1000},
 					}};
 	snprintf(fixture->dir, sizeof(fixture->dir), "%s/sluice-wal-XXXXXX", tmp ? tmp : "/tmp");
 	need(mkdtemp(fixture->dir), fixture->dir);
@@ -120,8 +122,8 @@ bool wal_fixture_append(struct sluice_wal *wal, uint32_t n)
 	while (n > 0) {
 		uint64_t seq = sluice_wal_next_cmd_seq(wal);
 		uint32_t room = 0;
-		struct sluice_command *records = sluice_wal_reserve(wal, seq + 1000, 0xabc0 + seq,
-								    seq + 1, &room);
+		struct sluice_command *records = sluice_wal_reserve(wal, 0xabc0 + seq, seq + 1,
+								    &room);
 		uint32_t part = room < n ? room : n;
 
 		if (!records)
@@ -279,9 +281,14 @@ uint32_t wal_fixture_digest(const struct wal_fixture *fixture)
 
 	need(bytes, "malloc");
 	for (uint32_t file = 0; file < SLUICE_WAL_FILES; file++) {
-		size_t size = file == SLUICE_WAL_FILE_SUPER ? SUPER_BYTES :
-							      WAL_FIXTURE_SEGMENT_BYTES;
+		char path[320];
+		struct stat st;
+		size_t size;
 
+		wal_fixture_path(fixture, file, path);
+		need(!stat(path, &st), path);
+		need(st.st_size <= (off_t)WAL_FIXTURE_SEGMENT_BYTES, "the file is small");
+		size = (size_t)st.st_size;
 		wal_fixture_peek(fixture, file, 0, bytes, size);
 		crc = sluice_crc32c(crc, bytes, size);
 	}

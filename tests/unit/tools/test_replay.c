@@ -59,7 +59,7 @@ static void write_block(struct writer *writer, uint64_t block)
 		uint32_t room;
 
 		record = sluice_wal_reserve(
-			writer->wal, writer->next,
+			writer->wal,
 			sluice_core_chain_hash(engine->core) + (lies ? writer->hash_lie : 0),
 			engine->sink.report_next + (lies ? writer->report_lie : 0), &room);
 		assert_non_null(record);
@@ -157,7 +157,7 @@ static void test_replay__refuses_other_rules(void **state)
 	assert_int_equal(sluice_tool_replay_init(&replay, &super, &diag), -EPROTO);
 	assert_non_null(strstr(diag.text, "matching rules"));
 	super.semantics = SLUICE_CORE_SEMANTICS;
-	super.start_cmd_seq = 1;
+	super.start.cmd_seq = 1;
 	assert_int_equal(sluice_tool_replay_init(&replay, &super, &diag), -EPROTO);
 	sluice_tool_replay_release(&replay);
 }

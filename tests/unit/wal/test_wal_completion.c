@@ -110,7 +110,7 @@ static void test_wal_completion__any_other_result_halts_for_good(void **state)
 		assert_non_null(strstr(sluice_wal_error_text(wal), "wal-00 offset 8192"));
 
 		/* Halted: the same error from everything, and not one write more. */
-		assert_null(sluice_wal_reserve(wal, 0, 0, 0, &room));
+		assert_null(sluice_wal_reserve(wal, 0, 0, &room));
 		assert_int_equal(sluice_wal_submit(wal), rows[i].error);
 		assert_int_equal(sluice_wal_seal(wal), rows[i].error);
 		assert_int_equal(sluice_wal_poll(wal), rows[i].error);

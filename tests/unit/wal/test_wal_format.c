@@ -44,7 +44,7 @@ static void make(struct sluice_wal_chain *chain, union block *block)
 	memset(block, 0, sizeof(*block));
 	block->header = (struct sluice_wal_block_header){
 		.magic = 0x4b424c57,
-		.version = 1,
+		.version = 2,
 		.flags = SLUICE_WAL_DATA,
 		.log_uuid = {1, 2, 3},
 		.block_seq = 100,
@@ -158,7 +158,7 @@ static void test_wal_format__each_condition_stands_alone(void **state)
 
 	(void)state;
 	refuse(h->magic++, "magic");
-	refuse(h->version = 2, "version");
+	refuse(h->version = 1, "version");
 	refuse(h->flags |= 0x4000, "unknown flags");
 	refuse(h->flags = SLUICE_WAL_DATA | SLUICE_WAL_SEAL, "block types");
 	refuse(h->flags = 0, "block types");
@@ -229,7 +229,8 @@ static struct sluice_wal_super good_super(void)
 {
 	struct sluice_wal_super super = {
 		.magic = SLUICE_WAL_SUPER_MAGIC,
-		.version = 1,
+		.version = 2,
+		.start = {.report = 1, .md = 1, .reports_taken = 1},
 		.segments = 16,
 		.segment_bytes = SEGMENT_BYTES,
 	};
@@ -261,14 +262,14 @@ static void test_wal_format__superblock_conditions(void **state)
 	(void)state;
 	refuse_super((void)0, "valid");
 	refuse_super(super.magic ^= 1, "magic");
-	refuse_super(super.version = 2, "version");
+	refuse_super(super.version = 1, "version");
 	refuse_super(super.segments = 15, "segments");
 	refuse_super(super.segment_bytes = 0, "least segment_bytes");
-	refuse_super(super.segment_bytes += 4096, "segment_bytes beyond a whole MiB");
+	refuse_super(super.segment_bytes += 4096, "segment_bytes beyond whole units");
 	refuse_super(super.segment_bytes = 1ull << 41, "segment_bytes");
-	refuse_super(super.start_segment_no = UINT32_MAX, "start_segment_no");
-	refuse_super(super.start_offset = SEGMENT_BYTES, "start_offset");
-	refuse_super(super.start_offset = 512, "start_offset in a 4 KiB page");
+	refuse_super(super.start.segment_no = UINT32_MAX, "start_segment_no");
+	refuse_super(super.start.offset = SEGMENT_BYTES, "start_offset");
+	refuse_super(super.start.offset = 512, "start_offset in a 4 KiB page");
 	super = good_super();
 	super.super_crc = sluice_wal_super_checksum(&super) ^ 1;
 	assert_false(sluice_wal_super_valid(&super, &fault));

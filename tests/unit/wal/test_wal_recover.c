@@ -235,8 +235,8 @@ static void test_wal_recover__unreadable_bytes_are_not_a_torn_tail(void **state)
 	struct wal_fixture *fixture = *state;
 	struct sluice_wal_io *io;
 	struct sluice_wal *wal = wal_fixture_start(fixture);
-	/* open, lock, 18 syncs, size and read of super, 16 sizes, arm; then it reads the log */
-	struct fault_plan plan = {.at = 40, .error = EIO};
+	/* open, lock, 21 syncs, size and read of super, 18 sizes, arm; then it reads the log */
+	struct fault_plan plan = {.at = 45, .error = EIO};
 
 	assert_int_equal(wal_fixture_block(wal, 50), 0);
 	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);

@@ -98,7 +98,6 @@ static void test_wal_writer__header_carries_the_callers_values(void **state)
 	assert_int_equal(places[1].header.report_first, 1);
 	assert_int_equal(places[1].header.state_hash, 0xabc0);
 	assert_int_equal(places[2].header.first_cmd_seq, 10);
-	assert_int_equal(places[2].header.ring_seq_first, 1010);
 	assert_int_equal(places[2].header.state_hash, 0xabca);
 	assert_int_equal(places[2].header.report_first, 11);
 	assert_int_equal(places[2].offset, 8192);
@@ -121,7 +120,7 @@ static void test_wal_writer__a_full_log_pushes_back_and_loses_nothing(void **sta
 
 		assert_true(ret == 0 || ret == -ENOSPC);
 	}
-	assert_null(sluice_wal_reserve(wal, 0, 0, 0, &room));
+	assert_null(sluice_wal_reserve(wal, 0, 0, &room));
 	assert_int_equal(sluice_wal_error(wal), 0);
 	assert_int_equal(wal_fixture_settle(wal), 0);
 	assert_int_equal(sluice_wal_seal(wal), 0);
@@ -147,7 +146,7 @@ static void test_wal_writer__a_full_log_pushes_back_and_loses_nothing(void **sta
 	/* It can still be opened and started; it merely takes nothing more. */
 	wal = wal_fixture_start(fixture);
 	assert_true(sluice_wal_full(wal));
-	assert_null(sluice_wal_reserve(wal, 0, 0, 0, &room));
+	assert_null(sluice_wal_reserve(wal, 0, 0, &room));
 	assert_int_equal(sluice_wal_close(wal, true, NULL), 0);
 	assert_int_equal(wal_fixture_count(fixture, NULL), durable);
 }
@@ -182,7 +181,7 @@ static void test_wal_writer__a_block_is_limited_to_the_room_left(void **state)
 		assert_int_equal(wal_fixture_block(wal, SLUICE_WAL_RECORDS_MAX), 0);
 	assert_int_equal(wal_fixture_block(wal, (248 * 1024 - 128) / 120), 0);
 	assert_int_equal(wal_fixture_settle(wal), 0);
-	assert_non_null(sluice_wal_reserve(wal, 1, 2, 3, &room));
+	assert_non_null(sluice_wal_reserve(wal, 2, 3, &room));
 	assert_int_equal(room, WAL_FIXTURE_RECORDS_PER_PAGE);
 	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
 }
@@ -199,18 +198,18 @@ static void test_wal_writer__window_limits_next_minus_durable(void **state)
 	fault_io_hold(io, true);
 	for (uint32_t i = 0; i < WINDOW; i++)
 		assert_int_equal(wal_fixture_block(wal, 2), 0);
-	assert_null(sluice_wal_reserve(wal, 0, 0, 0, &room));
+	assert_null(sluice_wal_reserve(wal, 0, 0, &room));
 	/* Blocks 2..4 are complete, block 1 is not: one is outstanding, and yet no room. */
 	for (uint64_t tag = 4; tag >= 2; tag--)
 		fault_io_release(io, tag);
 	assert_int_equal(sluice_wal_poll(wal), 0);
 	assert_int_equal(sluice_wal_durable_cmd_seq(wal), 0);
 	assert_int_equal(sluice_wal_in_flight(wal), WINDOW);
-	assert_null(sluice_wal_reserve(wal, 0, 0, 0, &room));
+	assert_null(sluice_wal_reserve(wal, 0, 0, &room));
 	fault_io_release(io, 1);
 	assert_int_equal(sluice_wal_poll(wal), WINDOW);
 	assert_int_equal(sluice_wal_durable_cmd_seq(wal), 2 * WINDOW);
-	assert_non_null(sluice_wal_reserve(wal, 0, 0, 0, &room));
+	assert_non_null(sluice_wal_reserve(wal, 0, 0, &room));
 	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
 }
 
@@ -259,7 +258,7 @@ static void test_wal_writer__a_block_without_room_is_submitted_by_reserve(void *
 	assert_true(wal_fixture_append(wal, SLUICE_WAL_RECORDS_MAX));
 	assert_int_equal(sluice_wal_in_flight(wal), 0);
 	assert_int_equal(sluice_wal_pending_bytes(wal), SLUICE_WAL_RECORDS_MAX * 120);
-	assert_non_null(sluice_wal_reserve(wal, 1, 2, 3, &room));
+	assert_non_null(sluice_wal_reserve(wal, 2, 3, &room));
 	assert_int_equal(room, SLUICE_WAL_RECORDS_MAX);
 	assert_int_equal(sluice_wal_in_flight(wal), 1);
 	assert_int_equal(sluice_wal_pending_bytes(wal), 0);
@@ -293,7 +292,6 @@ static void test_wal_writer__seal_witnesses_the_last_commands_once(void **state)
 	assert_int_equal(wal_fixture_list(fixture, places, 8), 3);
 	assert_int_equal(places[2].header.flags, SLUICE_WAL_SEAL);
 	assert_int_equal(places[2].header.durable_seq, 2);
-	assert_int_equal(places[2].header.ring_seq_first, 1001);
 	assert_int_equal(places[2].bytes, 4096);
 }
 
