@@ -136,7 +136,8 @@ bool sluice_core_order(const struct sluice_core *core, uint32_t symbol, uint32_t
 
 /*
  * Walks every book and index and checks the invariants (levels = sum of orders, FIFO, best, index
- * <-> list, no crossed book in continuous trading). NULL, or what is wrong. For tests; O(state).
+ * <-> list, no crossed book in continuous trading, the top as told, sources where they are looked
+ * for). NULL, or what is wrong. Between commands; for tests and after a restore; O(state).
  */
 const char *sluice_core_check(const struct sluice_core *core);
 

@@ -7,6 +7,7 @@
  *	match.c   continuous matching     auction.c phases, uncross price and fills
  *	book.c    orders on levels        emit.c    reports, market data, chain
  *	define.c  symbols and assets      query.c   views, check, state hash
+ *	image.c   the state as records, and back
  *
  * Only ladder.h, orders.h and sessions.h know how their data is laid out.
  */
@@ -91,6 +92,12 @@ static inline bool sluice_name_bytes_ok(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
 	       c == '.' || c == '_' || c == '/' || c == '-';
 }
+
+/* Copies a legal name, zeros after it: names are compared as a whole. False: it is not legal. */
+bool sluice_name_take(const char name[SLUICE_NAME_BYTES], char ret_name[SLUICE_NAME_BYTES]);
+
+/* The symbol of a name that has zeros after it; core->symbols: there is none. */
+uint32_t sluice_symbol_find(const struct sluice_core *core, const char name[SLUICE_NAME_BYTES]);
 
 /* The options with defaults filled in; false: out of range. */
 bool sluice_core_resolve(const struct sluice_core_options *options,

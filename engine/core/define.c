@@ -7,10 +7,8 @@
 
 #include <string.h>
 
-/* Copies a legal name, zeros after it, so that names can be compared as a whole. */
-static bool take_name(const struct sluice_command *command, char ret_name[SLUICE_NAME_BYTES])
+bool sluice_name_take(const char name[SLUICE_NAME_BYTES], char ret_name[SLUICE_NAME_BYTES])
 {
-	const char *name = command->u.define.name;
 	uint32_t n = 0;
 
 	while (n < SLUICE_NAME_BYTES && sluice_name_bytes_ok(name[n]))
@@ -20,6 +18,15 @@ static bool take_name(const struct sluice_command *command, char ret_name[SLUICE
 	memset(ret_name, 0, SLUICE_NAME_BYTES);
 	memcpy(ret_name, name, n);
 	return true;
+}
+
+uint32_t sluice_symbol_find(const struct sluice_core *core, const char name[SLUICE_NAME_BYTES])
+{
+	uint32_t i = 0;
+
+	while (i < core->symbols && memcmp(core->books[i].symbol.name, name, SLUICE_NAME_BYTES))
+		i++;
+	return i;
 }
 
 static enum sluice_reason check_define(const struct sluice_command *command,
@@ -33,7 +40,8 @@ static enum sluice_reason check_define(const struct sluice_command *command,
 		padding |= define->reserved[i];
 	if (padding)
 		return SLUICE_REASON_MALFORMED;
-	return take_name(command, ret_name) ? SLUICE_REASON_NONE : SLUICE_REASON_BAD_NAME;
+	return sluice_name_take(define->name, ret_name) ? SLUICE_REASON_NONE :
+							   SLUICE_REASON_BAD_NAME;
 }
 
 /* Assets have no meaning before accounts are on; their names are checked all the same. */
@@ -54,17 +62,16 @@ void sluice_define_symbol(struct sluice_step *step)
 	struct sluice_book *book;
 	char name[SLUICE_NAME_BYTES];
 	enum sluice_reason reason = check_define(step->command, name);
-	uint32_t i;
+	uint32_t same;
 
 	if (reason != SLUICE_REASON_NONE) {
 		sluice_emit_rejected(step, reason);
 		return;
 	}
-	for (i = 0; i < core->symbols; i++) {
-		if (!memcmp(core->books[i].symbol.name, name, sizeof(name))) {
-			sluice_emit_rejected_symbol(step, SLUICE_REASON_SYMBOL_EXISTS, i);
-			return;
-		}
+	same = sluice_symbol_find(core, name);
+	if (same < core->symbols) {
+		sluice_emit_rejected_symbol(step, SLUICE_REASON_SYMBOL_EXISTS, same);
+		return;
 	}
 	if (core->symbols == core->symbols_max) {
 		sluice_emit_rejected(step, SLUICE_REASON_TOO_MANY_SYMBOLS);

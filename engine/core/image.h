@@ -34,7 +34,7 @@ struct sluice_image_record {
 	uint16_t type; /* enum sluice_image_type */
 	uint8_t side;
 	uint8_t small[5];
-	uint64_t words[7]; /* meaning by type: image.c */
+	uint64_t words[7]; /* meaning by type: image_internal.h */
 };
 SLUICE_ASSERT_SIZE(sluice_image_record, 64);
 
@@ -61,11 +61,12 @@ bool sluice_image_next(struct sluice_image_walk *walk, struct sluice_image_recor
 /* A state on its way back. Fields are private. */
 struct sluice_image_builder {
 	struct sluice_core *core;
-	uint64_t records; /* taken */
-	uint64_t orders, sessions;
-	uint32_t symbols;
+	const char *wrong; /* with an earlier record */
+	uint64_t records;  /* taken */
+	uint64_t place;	   /* the first that the next session may have */
+	int64_t price;	   /* of the order before, 0: none on this side */
+	uint32_t side;
 	uint32_t stage;
-	bool done;
 	struct sluice_image_record head; /* CORE: what must come true */
 };
 

@@ -261,8 +261,21 @@ bool sluice_ladder_reserve_far(struct sluice_level_pool *pool, struct sluice_lad
 		ladder->base = base_for(pool, ladder->side, price);
 	else if (++ladder->far_touches > ladder->window_levels)
 		look_at_window(pool, ladder, price);
+	return sluice_ladder_has_room(pool, ladder, price);
+}
+
+bool sluice_ladder_has_room(const struct sluice_level_pool *pool,
+			    const struct sluice_ladder *ladder, int64_t price)
+{
 	return sluice_ladder_in_window(pool, ladder, price) || pool->far.used < pool->far.max ||
 	       sluice_ladder_find_far(pool, ladder, price);
+}
+
+void sluice_ladder_resume(struct sluice_ladder *ladder, int64_t base, uint32_t far_touches)
+{
+	sluice_assert(!ladder->best_ref);
+	ladder->base = base;
+	ladder->far_touches = far_touches;
 }
 
 static const char *check_window(const struct sluice_level_pool *pool,

@@ -106,6 +106,16 @@ static inline bool sluice_ladder_reserve(struct sluice_level_pool *pool,
 	       sluice_ladder_reserve_far(pool, ladder, price);
 }
 
+/* Would sluice_ladder_add at this price succeed with the window where it is? */
+bool sluice_ladder_has_room(const struct sluice_level_pool *pool,
+			    const struct sluice_ladder *ladder, int64_t price);
+
+/*
+ * Makes an empty ladder go on from another one's window and count, so that it will move its window
+ * when that one would. base: 0 to the greatest price; far_touches: up to window_ticks.
+ */
+void sluice_ladder_resume(struct sluice_ladder *ladder, int64_t base, uint32_t far_touches);
+
 /* The level at this price, put in use if it was not. The caller raises its count at once. */
 uint32_t sluice_ladder_add(struct sluice_level_pool *pool, struct sluice_ladder *ladder,
 			   int64_t price);

@@ -202,6 +202,14 @@ static bool may_not_be_crossed(const struct sluice_book *book)
 		book->phase_before == SLUICE_PHASE_CONTINUOUS);
 }
 
+/* Is this what was told of a side's best level? Between commands it always is. */
+static bool told(const struct sluice_core *core, const struct sluice_ladder *ladder, int64_t price,
+		 int64_t qty)
+{
+	return price == ladder->best_price &&
+	       qty == sluice_qty_shown(core->pool.levels[ladder->best_ref].qty);
+}
+
 static const char *check_book(const struct sluice_core *core, uint32_t symbol, uint64_t *total)
 {
 	const struct sluice_book *book = &core->books[symbol];
@@ -221,6 +229,9 @@ static const char *check_book(const struct sluice_core *core, uint32_t symbol, u
 	if (!wrong && may_not_be_crossed(book) && bids->best_price && asks->best_price &&
 	    bids->best_price >= asks->best_price)
 		return "a book is crossed in continuous trading";
+	if (!wrong && (!told(core, bids, book->top.bid_price, book->top.bid_qty) ||
+		       !told(core, asks, book->top.ask_price, book->top.ask_qty)))
+		return "the top as last told is not the book's";
 	return wrong;
 }
 
@@ -238,5 +249,7 @@ const char *sluice_core_check(const struct sluice_core *core)
 		return wrong;
 	if (total != core->orders.live)
 		return "the books do not hold the live orders";
-	return far == core->pool.far.used ? NULL : "far levels are lost";
+	if (far != core->pool.far.used)
+		return "far levels are lost";
+	return sluice_sessions_check(&core->sessions);
 }

@@ -33,4 +33,15 @@ void sluice_sessions_init(struct sluice_sessions *sessions, struct sluice_sessio
 enum sluice_reason sluice_sessions_advance(struct sluice_sessions *sessions, uint32_t id,
 					   uint64_t client_seq);
 
+/*
+ * Puts a source back into the place that it had in a table of the same size. False: the place is
+ * not there or not free, or there are too many sources. Whether it can be found there is a question
+ * for the check, when all are back.
+ */
+bool sluice_sessions_put(struct sluice_sessions *sessions, uint64_t place, uint32_t id,
+			 uint64_t last);
+
+/* NULL, or which source cannot be found. */
+const char *sluice_sessions_check(const struct sluice_sessions *sessions);
+
 #endif

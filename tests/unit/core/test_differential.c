@@ -5,23 +5,11 @@
  * the core's. Streams differ in how wide prices are, how full the pool gets and how often the
  * phase changes.
  */
-#include "tests/unit/core/fixture.h"
+#include "tests/unit/core/stream.h"
 #include "tests/lib/reference_book.h"
 
-#define SYMBOLS 3u
+#define SYMBOLS STREAM_SYMBOLS
 #define MIRROR_LEVELS 4096u
-
-struct stream {
-	const char *name;
-	uint32_t commands;
-	uint32_t orders_max;
-	uint32_t window_ticks;
-	int64_t price_low;
-	int64_t price_span;
-	uint32_t drift;	 /* ticks that the prices move up per 16 commands */
-	uint32_t phases; /* one phase command in so many; 0: none */
-	uint32_t wild;	 /* one command in so many has a field broken; 0: none */
-};
 
 /* The levels of one side as market data told them, in no order. */
 struct mirror {
@@ -34,8 +22,7 @@ struct run {
 	struct reference_book *reference;
 	struct mirror mirrors[SYMBOLS][2];
 	struct sluice_md_top tops[SYMBOLS];
-	uint64_t random;
-	uint64_t ids; /* order ids given so far */
+	struct stream_state source;
 };
 
 /* clang-format off */
@@ -54,130 +41,6 @@ static const struct stream streams[] = {
 	  .price_low = 50, .price_span = 30, .phases = 50, .wild = 3 },
 };
 /* clang-format on */
-
-static int64_t random_price(struct run *run, const struct stream *stream, uint32_t i)
-{
-	int64_t span = stream->price_span;
-	int64_t price = stream->price_low + (int64_t)stream->drift * (i / 16);
-
-	if (span <= UINT32_MAX)
-		return price + random_below(&run->random, (uint32_t)span);
-	/* Magnitudes rather than values, so that near and far prices both occur. */
-	return 1 + (int64_t)(random_next(&run->random) >> (2 + random_below(&run->random, 62)));
-}
-
-static uint64_t random_id(struct run *run)
-{
-	uint64_t back = 1 + random_below(&run->random, 200);
-
-	if (random_below(&run->random, 64) == 0)
-		return random_below(&run->random, 2) ? UINT64_MAX : 0;
-	return run->ids > back ? run->ids - back : run->ids;
-}
-
-static struct sluice_command random_phase(struct run *run)
-{
-	static const uint8_t types[] = {SLUICE_CMD_AUCTION, SLUICE_CMD_UNCROSS, SLUICE_CMD_UNCROSS,
-					SLUICE_CMD_HALT,    SLUICE_CMD_RESUME,	SLUICE_CMD_RESUME};
-
-	return command_of(types[random_below(&run->random, 6)], 0, 0);
-}
-
-static struct sluice_command random_order(struct run *run, const struct stream *stream, uint32_t i)
-{
-	uint32_t kind = random_below(&run->random, 100);
-	int64_t qty = 1 + random_below(&run->random, 40), price = random_price(run, stream, i);
-	int side = random_below(&run->random, 2) ? BUY : SELL;
-
-	if (kind < 50)
-		return place(++run->ids, side, qty, price);
-	if (kind < 53)
-		return place(random_id(run), side, (INT64_C(1) << 62) >> (kind - 50), price);
-	if (kind < 58)
-		return ioc(++run->ids, side, qty * 3, price);
-	if (kind < 61)
-		return market(++run->ids, side, qty * 2);
-	if (kind < 75)
-		return cancel(random_id(run));
-	if (kind < 81)
-		return reduce(random_id(run), qty / 2);
-	if (kind < 93)
-		return replace(random_id(run), kind & 1 ? qty : 0, kind & 2 ? price : 0);
-	if (kind < 98)
-		return command_of(SLUICE_CMD_QUERY_ORDER, 0, random_id(run));
-	if (kind == 98)
-		return command_of(random_below(&run->random, 2) ? SLUICE_CMD_TICK : SLUICE_CMD_VOID,
-				  0, 5);
-	return command_of(random_below(&run->random, 40) ? SLUICE_CMD_TICK : SLUICE_CMD_MASS_CANCEL,
-			  0, 0);
-}
-
-/* Breaks one field: what it becomes is most often out of range, now and then legal. */
-static void break_a_field(struct run *run, struct sluice_command *c)
-{
-	uint64_t value = random_next(&run->random) >> random_below(&run->random, 64);
-
-	switch (random_below(&run->random, 12)) {
-	case 0:
-		c->head.length = (uint16_t)value;
-		break;
-	case 1:
-		c->head.type = (uint16_t)(value % (SLUICE_CMD_TYPES + 2));
-		break;
-	case 2:
-		c->side = (uint8_t)(value % 5);
-		break;
-	case 3:
-		c->order_type = (uint8_t)(value % 7);
-		break;
-	case 4:
-		c->tif = (uint8_t)(value % 8);
-		break;
-	case 5:
-		c->stp = (uint8_t)(value % 7);
-		break;
-	case 6:
-		c->price = (int64_t)value;
-		break;
-	case 7:
-		c->qty = (int64_t)value;
-		break;
-	case 8:
-		c->order_flags = (uint32_t)value;
-		break;
-	case 9:
-		c->u.words[random_below(&run->random, 5)] = value;
-		break;
-	case 10:
-		c->session = (uint32_t)value % 8;
-		c->client_seq = value % 50;
-		break;
-	default:
-		c->symbol = random_below(&run->random, 4) ? (uint32_t)value : UINT32_MAX;
-	}
-}
-
-static struct sluice_command random_command(struct run *run, const struct stream *stream,
-					    uint32_t i)
-{
-	bool phase = stream->phases && random_below(&run->random, stream->phases) == 0;
-	struct sluice_command c = phase ? random_phase(run) : random_order(run, stream, i);
-
-	/* Most often an id belongs to one symbol and account, so that orders are found again. */
-	c.symbol = phase || random_below(&run->random, 16) == 0 ?
-			   random_below(&run->random, SYMBOLS) :
-			   (uint32_t)(c.order_id % SYMBOLS);
-	c.account = random_below(&run->random, 16) ? (uint32_t)(c.order_id / SYMBOLS % 3) :
-						     random_below(&run->random, 3);
-	c.send_ns = i;
-	if (random_below(&run->random, 4) == 0) {
-		c.session = 1 + random_below(&run->random, 3);
-		c.client_seq = i / 2;
-	}
-	if (stream->wild && random_below(&run->random, stream->wild) == 0)
-		break_a_field(run, &c);
-	return c;
-}
 
 static void compare_reports(struct run *run, const struct sluice_report *want, size_t n)
 {
@@ -296,7 +159,7 @@ static void run_stream(const struct stream *stream, uint64_t seed)
 	uint32_t i;
 
 	assert_non_null(run);
-	run->random = seed;
+	run->source.random = seed;
 	run->reference = reference_book_new(&limits);
 	assert_non_null(run->reference);
 	fixture_init(&run->f, &options);
@@ -304,7 +167,7 @@ static void run_stream(const struct stream *stream, uint64_t seed)
 	step(run, define("B"));
 	step(run, define("C"));
 	for (i = 0; i < stream->commands; i++) {
-		step(run, random_command(run, stream, i));
+		step(run, stream_command(&run->source, stream, i));
 		if (i % 64)
 			continue;
 		if (sluice_core_check(run->f.core))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_sessions.c - duplicate detection: what is refused, what is remembered, and a full table. */
+/* test_sessions.c - duplicate detection: what is refused, what is remembered, and a full table,
+ * sources put back in their places. */
 #include "tests/unit/core/fixture.h"
 #include "engine/core/sessions.h"
 
@@ -102,6 +103,69 @@ static void test_sessions__many_sources_are_kept_apart(void **state)
 	free(entries);
 }
 
+static void expect_checked(const struct sluice_sessions *sessions, const char *wrong)
+{
+	const char *found = sluice_sessions_check(sessions);
+
+	if (!wrong)
+		assert_null(found);
+	else
+		assert_string_equal(found, wrong);
+}
+
+/* The same places in another table: the same answers. */
+static void test_sessions__put_back_in_their_places(void **state)
+{
+	static const uint32_t ids[] = {5, 32, 37,
+				       12}; /* three of them want the last of 16 places */
+	struct sluice_session entries[16] = {0}, again[16] = {0};
+	struct sluice_sessions sessions, twin;
+	uint32_t i;
+
+	(void)state;
+	sluice_sessions_init(&sessions, entries, 4);
+	sluice_sessions_init(&twin, again, 4);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(sluice_sessions_advance(&sessions, ids[i], 70 + i), 0);
+	assert_int_equal(entries[15].id, 5);
+	assert_int_equal(entries[0].id, 32);
+	for (i = 0; i < 16; i++)
+		if (entries[i].id)
+			assert_true(sluice_sessions_put(&twin, i, entries[i].id, entries[i].last));
+	expect_checked(&twin, NULL);
+	assert_memory_equal(again, entries, sizeof(entries));
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(sluice_sessions_advance(&twin, ids[i], 70 + i),
+				 SLUICE_REASON_DUPLICATE_COMMAND);
+		assert_int_equal(sluice_sessions_advance(&twin, ids[i], 71 + i), 0);
+	}
+	assert_int_equal(sluice_sessions_advance(&twin, 99, 1), SLUICE_REASON_TOO_MANY_SESSIONS);
+}
+
+static void test_sessions__put_and_check_refuse(void **state)
+{
+	struct sluice_session entries[16] = {0};
+	struct sluice_sessions sessions;
+
+	(void)state;
+	sluice_sessions_init(&sessions, entries, 3);
+	assert_false(sluice_sessions_put(&sessions, 16, 1, 1));
+	assert_false(sluice_sessions_put(&sessions, UINT64_C(1) << 32, 1, 1));
+	assert_true(sluice_sessions_put(&sessions, 15, 5, 1));
+	assert_false(sluice_sessions_put(&sessions, 15, 32, 1));
+	expect_checked(&sessions, NULL);
+	assert_true(sluice_sessions_put(&sessions, 1, 32, 1)); /* its place would be 0 */
+	expect_checked(&sessions, "a source cannot be found where it stands");
+	assert_true(sluice_sessions_put(&sessions, 0, 5, 1)); /* a second time */
+	expect_checked(&sessions, "a source cannot be found where it stands");
+	entries[0].id = 37;
+	expect_checked(&sessions, NULL);
+	assert_false(sluice_sessions_put(&sessions, 8, 6, 1)); /* one too many */
+	assert_int_equal(sessions.used, 3);
+	sessions.used = 2;
+	expect_checked(&sessions, "the sources are miscounted");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +175,8 @@ int main(void)
 		cmocka_unit_test(test_sessions__zero_means_no_detection),
 		cmocka_unit_test(test_sessions__full_table_refuses_new_sources_only),
 		cmocka_unit_test(test_sessions__many_sources_are_kept_apart),
+		cmocka_unit_test(test_sessions__put_back_in_their_places),
+		cmocka_unit_test(test_sessions__put_and_check_refuse),
 	};
 
 	return cmocka_run_group_tests_name("core/sessions", tests, NULL, NULL);
