@@ -3,7 +3,7 @@
 # Sluice: one root Makefile, a short rules.mk per directory, objects in build/<profile>/.
 # `make help` lists the targets. Settings, on the command line or in the environment:
 #
-#   PROFILE=release|debug|asan|ubsan|tsan|cov|fuzz|crash   what the build is for
+#   PROFILE=release|debug|asan|ubsan|tsan|cov|fuzz|crash|sim   what the build is for
 #   BUILD=DIR     where it goes (default build/$(PROFILE))
 #   CC=clang      the compiler; CFLAGS and LDFLAGS are added to the project's own
 #   WERROR=1      warnings are errors          V=1  full command lines
@@ -12,7 +12,7 @@
 #   DESTDIR= PREFIX=/usr/local                 for install and uninstall
 
 PROFILE ?= release
-PROFILES := release debug asan ubsan tsan cov fuzz crash
+PROFILES := release debug asan ubsan tsan cov fuzz crash sim
 BUILD ?= build/$(PROFILE)
 V ?= 0
 PREFIX ?= /usr/local
@@ -58,6 +58,11 @@ FLAGS_tsan := -O1 -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 FLAGS_cov := -O0 --coverage
 # Failpoints inside the protocol, at which tests/crash kills and stops processes.
 FLAGS_crash := -O2 -DSLUICE_RELEASE -DSLUICE_FAILPOINTS
+# Small blocks, segments and rings, so that a log goes round within a simulated second.
+FLAGS_sim := -O2 -DSLUICE_FAILPOINTS -DSLUICE_WAL_BLOCK_BYTES_MAX=16384u \
+	     -DSLUICE_WAL_SEGMENT_BYTES_MIN=16384u -DSLUICE_WAL_SCAN_BYTES=65536u -DMD_ROOM_CHUNK=32u \
+	     -DBUFFER_REPORTS=256u -DSLUICE_WAL_RESERVE_BYTES=12288ull -DSLUICE_WAIT_ADAPTIVE_SPINS=2u -DSLUICE_WAIT_SLEEPING_SPINS=2u \
+	     -DSLUICE_WAIT_ADAPTIVE_YIELD_NS=20000u -DSLUICE_WAIT_SLEEPING_YIELDS=2u
 FLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LINK_asan := -fsanitize=address,undefined
 LINK_ubsan := -fsanitize=undefined

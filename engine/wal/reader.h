@@ -34,15 +34,28 @@ int sluice_wal_reader_open(struct sluice_wal_reader **ret_reader, const char *di
 const struct sluice_wal_super *sluice_wal_reader_super(const struct sluice_wal_reader *reader);
 
 /*
+ * Builds in `memory` (as for sluice_core_init, with the superblock's limits) the state at the log's
+ * start, where next begins: empty, or the older snapshot's. If that is damaged or being written
+ * over, the newest one's, and next begins there: sluice_core_stats has the numbers so far. Call it
+ * before the first next. -EBADMSG: neither can be used.
+ */
+int sluice_wal_reader_restore(struct sluice_wal_reader *reader, void *memory,
+			      struct sluice_core **ret_core, struct sluice_diag *diag);
+
+/*
  * The next valid block: 1 and its parts (valid until the next call), 0 at the end of the valid
- * prefix (call again later to follow a live log), -errno.
+ * prefix (call again later to follow a live log), -errno. -ESTALE: the log's start has moved past
+ * this reader; open another one.
  */
 int sluice_wal_reader_next(struct sluice_wal_reader *reader,
 			   const struct sluice_wal_block_header **ret_header,
 			   const struct sluice_command **ret_commands, uint32_t *ret_segment_no,
 			   uint64_t *ret_offset);
 
-/* After next returned 0: examines what follows and gives the verdict. */
+/*
+ * After next returned 0: examines what follows and gives the verdict. -ESTALE as next; -EAGAIN: the
+ * log changes faster than it can be read. Neither says anything about the log.
+ */
 int sluice_wal_reader_verdict(struct sluice_wal_reader *reader,
 			      struct sluice_wal_report *ret_report);
 

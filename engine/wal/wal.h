@@ -6,8 +6,9 @@
  * blocks. After any I/O error the log is halted (D5): every call returns the same -errno, nothing
  * more is submitted, and the caller must stop publishing.
  *
- * Life: format once -> open (locks, scans, decides) -> replay (visits every block) -> start (new
- * epoch, durable OPEN block) -> reserve/append/submit/poll ... -> close.
+ * Life: format once -> open (locks, chooses a snapshot, scans, decides) -> restore (the snapshot's
+ * state) -> replay (visits every block after it) -> start (new epoch, durable OPEN block) ->
+ * reserve/append/submit/poll/offer ... -> close.
  */
 #ifndef SLUICE_ENGINE_WAL_WAL_H
 #define SLUICE_ENGINE_WAL_WAL_H
@@ -19,13 +20,27 @@
 enum sluice_wal_backend {
 	SLUICE_WAL_BACKEND_AUTO = 0,  /* io_uring, or blocking with one line said why */
 	SLUICE_WAL_BACKEND_URING = 1, /* or fail with -ENOSYS/-EPERM */
-	SLUICE_WAL_BACKEND_BLOCKING = 2
+	SLUICE_WAL_BACKEND_BLOCKING = 2,
+	SLUICE_WAL_BACKEND_THREAD = 3 /* AUTO's choice, in a thread of its own */
+};
+
+enum sluice_wal_sync { /* how io_uring makes a block durable */
+	SLUICE_WAL_SYNC_AUTO = 0,  /* both are timed when the log is opened; the lower p99 */
+	SLUICE_WAL_SYNC_DSYNC = 1, /* one synchronous write */
+	SLUICE_WAL_SYNC_LINK = 2   /* a write, and a linked fdatasync */
+};
+
+enum sluice_wal_extents { /* of files with space that was never written: sparse copies */
+	SLUICE_WAL_EXTENTS_REPAIR = 0, /* written over with the bytes that they read */
+	SLUICE_WAL_EXTENTS_REFUSE = 1  /* -EBADMSG, with the command that mends it */
 };
 
 struct sluice_wal_options {
 	uint64_t segment_bytes; /* format: of each of the 16 segments; 0: default */
 	uint32_t window;	/* blocks between next and durable, 1..8; 0: 4 */
 	uint32_t backend;	/* enum sluice_wal_backend */
+	uint32_t sync;		/* enum sluice_wal_sync */
+	uint32_t extents;	/* enum sluice_wal_extents */
 	uint32_t lock_wait_ms;	/* open: for a dead predecessor's I/O; 0: 10 s */
 	struct sluice_core_options core; /* format: recorded in the superblock */
 };
@@ -57,6 +72,9 @@ struct sluice_wal_position {
 	uint64_t next_cmd_seq;
 	uint64_t start_cmd_seq;	   /* first that replay delivers */
 	uint64_t start_report;	   /* number of the first report that replay causes */
+	uint64_t start_md;	   /* and of the first market-data event */
+	uint64_t reports_taken;	   /* reports below were taken by everybody they were kept for */
+	uint64_t snapshot;	   /* number of the snapshot that replay starts from; 0: none */
 	uint8_t ring_uuid[16];	   /* of the newest epoch's command ring; zeros: none yet */
 	uint32_t epoch;		   /* newest in the log */
 	uint32_t torn;		   /* a torn tail was found and will be cut */
@@ -70,6 +88,18 @@ void sluice_wal_position(const struct sluice_wal *wal, struct sluice_wal_positio
 
 /* What the scan said of a torn tail in one sentence, "" if there is none. */
 const char *sluice_wal_tail_text(const struct sluice_wal *wal);
+
+/* Why a newer snapshot than position.snapshot could not be used, "" if there is none. */
+const char *sluice_wal_snapshot_text(const struct sluice_wal *wal);
+
+/*
+ * Builds in `memory` (as for sluice_core_init, with position.core) the state that replay starts
+ * from: the snapshot's, or an empty one. A snapshot whose content does not come out as its header
+ * says is passed over for the older one, and the position changes. -EBADMSG: none is left, and the
+ * log does not reach back to its first command.
+ */
+int sluice_wal_restore(struct sluice_wal *wal, void *memory, struct sluice_core **ret_core,
+		       struct sluice_diag *diag);
 
 /*
  * Delivers every valid block in order. `commands` is aligned and valid during the call; n may be 0
@@ -90,8 +120,9 @@ int sluice_wal_witness(struct sluice_wal *wal, uint64_t cmd_seq, const char *who
 /*
  * Begins a new epoch: epoch + 1 durable in the superblock, then a durable OPEN block at the tail.
  * Only after it returns 0 may anything be published. state_hash and report_first are the core's
- * after replay. A log that is full has no room for OPEN, and no torn tail either: then only the
- * superblock is written, start returns 0 and sluice_wal_full is true.
+ * after replay. The last 64 KiB of a log are kept for OPEN, SEAL and CLOSE. If even they are used
+ * up there is no torn tail either: then only the superblock is written, start returns 0,
+ * sluice_wal_full is true, and OPEN follows as the first block when the log's start moves on.
  */
 int sluice_wal_start(struct sluice_wal *wal, const uint8_t ring_uuid[16], uint64_t state_hash,
 		     uint64_t report_first, struct sluice_diag *diag);
@@ -147,14 +178,50 @@ int sluice_wal_poll(struct sluice_wal *wal);
  */
 int sluice_wal_wait(struct sluice_wal *wal, uint64_t timeout_ns);
 
+/*
+ * Snapshot number `sequence` is said to be on disk: reads its header (blocks for one read), and if
+ * it holds what the log holds at its place, starts the superblock's write that names it; poll and
+ * wait finish it. Then everything before the older of the two snapshots may be overwritten. 0: the
+ * write is under way. -EAGAIN: one is already, or reports from before it are still to be taken;
+ * offer again later. -EALREADY: it, or a newer one, is named. -EBADMSG: it cannot be used, text in
+ * diag; the log goes on without it. Others: halted.
+ */
+int sluice_wal_offer(struct sluice_wal *wal, uint64_t sequence, struct sluice_diag *diag);
+
+/* The newest snapshot that the durable superblock names; 0: none. */
+uint64_t sluice_wal_snapshot_named(const struct sluice_wal *wal);
+bool sluice_wal_snapshot_newest(const struct sluice_wal *wal,
+				struct sluice_wal_snapshot *ret_snapshot);
+
+/*
+ * At a clean end, before close: everything is durable, nothing pending or in flight, and `core` is
+ * the state. Takes the snapshots' lock, writes a snapshot of the whole log as fast as the disk
+ * allows, and has close name it with its mark. Reports that are not taken yet forbid it: -EAGAIN.
+ * -EBUSY: a follower holds the lock. -EALREADY: nothing was executed since the newest one. None of
+ * these, nor an error of the snapshot's file, harms the log.
+ */
+int sluice_wal_snapshot(struct sluice_wal *wal, const struct sluice_core *core,
+			uint64_t report_next, uint64_t md_next, struct sluice_diag *diag);
+
+/* Bytes between the log's start and its end, and of all segments. */
+uint64_t sluice_wal_live_bytes(const struct sluice_wal *wal);
+uint64_t sluice_wal_size_bytes(const struct sluice_wal *wal);
+
 uint64_t sluice_wal_next_cmd_seq(const struct sluice_wal *wal);	   /* appended below */
 uint64_t sluice_wal_durable_cmd_seq(const struct sluice_wal *wal); /* durable below */
-bool sluice_wal_full(const struct sluice_wal *wal); /* no space for another block of any size */
+/* No space for another block of commands until the start moves on: see sluice_wal_offer. */
+bool sluice_wal_full(const struct sluice_wal *wal);
 int sluice_wal_error(const struct sluice_wal *wal); /* 0, or the -errno that halted it */
 const char *sluice_wal_error_text(const struct sluice_wal *wal);
 
-/* "io_uring" or "blocking pwritev2", and why if it is not the first choice. */
+/* "io_uring, sync=dsync (p99 81 us; link 140 us)", and why if it is not the first choice. */
 const char *sluice_wal_backend_text(const struct sluice_wal *wal);
+
+/* What open mended in the files, "" if nothing. */
+const char *sluice_wal_mended_text(const struct sluice_wal *wal);
+
+/* Median time of a 4 KiB commit, measured when the log was opened; 0: it could not be. */
+uint64_t sluice_wal_calibrated_ns(const struct sluice_wal *wal);
 
 struct sluice_wal_stats {
 	uint64_t blocks;

@@ -3,9 +3,10 @@
  * wal_files.c - open, lock, size, read, durable write and sync of a log's files.
  *
  * The log's owner thread. Files are opened O_DIRECT|O_DSYNC; where the filesystem refuses O_DIRECT
- * they are buffered, still O_DSYNC, and io.text says so. Locks are flock: they stay with the open
- * file as long as a dead predecessor's writes are in flight, which a POSIX lock would not. A crash
- * leaves nothing behind but the files.
+ * they are buffered, still O_DSYNC, and io.text says so. Only the probe, whose bytes nobody needs,
+ * is without O_DSYNC, and segments become so where each write has a sync linked to it. Locks are
+ * flock: they stay with the open file as long as a dead predecessor's writes are in flight, which a
+ * POSIX lock would not. A crash leaves nothing behind but the files.
  */
 #include "engine/wal/wal_files.h"
 
@@ -18,6 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "engine/wal/wal_extents.h"
 #include "shm/clock.h"
 
 #define LOCK_RETRY_NS 10000000u
@@ -100,8 +102,11 @@ static int open_failed(const struct sluice_wal_files *files, uint32_t file, int 
 		return sluice_diag_set(diag, EBADMSG,
 				       "%s/%s is missing or not a regular file: the log is damaged",
 				       files->dir, name);
-	return sluice_diag_set(diag, error, "cannot open %s/%s: %s", files->dir, name,
-			       strerror(error));
+	sluice_diag_set(diag, error, "cannot open %s/%s: %s", files->dir, name, strerror(error));
+	if (error == EMFILE)
+		sluice_diag_hint(diag, "ulimit -n 1024   # a log needs %u descriptors",
+				 SLUICE_WAL_FILES + 1);
+	return -error;
 }
 
 static int open_one(struct sluice_wal_files *files, uint32_t file, int flags,
@@ -134,9 +139,46 @@ static int flags_of(enum sluice_wal_io_mode mode, uint32_t file)
 {
 	const int common = O_CLOEXEC | O_NOFOLLOW;
 
-	if (is_snapshot(file) && mode != SLUICE_WAL_IO_READ)
+	if ((is_snapshot(file) && mode != SLUICE_WAL_IO_READ) ||
+	    (file == SLUICE_WAL_FILE_PROBE && mode == SLUICE_WAL_IO_WRITE))
 		return common | O_RDWR;
 	return common | (mode == SLUICE_WAL_IO_WRITE ? O_RDWR | O_DSYNC : O_RDONLY | O_NONBLOCK);
+}
+
+/* Scratch space: a log from before there was one, or whose copier left it out, is whole. */
+static int open_probe(struct sluice_wal_files *files, int flags, struct sluice_diag *diag)
+{
+	struct stat st;
+
+	if (fstatat(files->dir_fd, "probe", &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT)
+		return 0;
+	return open_one(files, SLUICE_WAL_FILE_PROBE, flags, diag);
+}
+
+/* A file that is missing may be one that the log's own version does not have: say that instead. */
+static int blame_version(struct sluice_wal_files *files, struct sluice_diag *diag)
+{
+	_Alignas(SLUICE_WAL_ALIGN) unsigned char page[SLUICE_WAL_ALIGN];
+	struct sluice_wal_super super;
+	uint32_t other = SLUICE_WAL_VERSION;
+
+	for (uint32_t i = 0; i < SLUICE_WAL_SUPER_COPIES; i++) {
+		if (pread(files->fd[SLUICE_WAL_FILE_SUPER], page, sizeof(page),
+			  (off_t)i * SLUICE_WAL_ALIGN) != sizeof(page))
+			continue;
+		memcpy(&super, page, sizeof(super));
+		if (super.magic != SLUICE_WAL_SUPER_MAGIC)
+			continue;
+		if (super.version == SLUICE_WAL_VERSION)
+			return -EBADMSG;
+		other = super.version;
+	}
+	return other == SLUICE_WAL_VERSION ?
+		       -EBADMSG :
+		       sluice_diag_set(diag, EPROTO,
+				       "super: the log's format is version %u, this program knows "
+				       "version %u",
+				       other, SLUICE_WAL_VERSION);
 }
 
 int sluice_wal_files_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
@@ -145,14 +187,39 @@ int sluice_wal_files_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode
 	struct sluice_wal_files *files = files_of(io);
 	int ret;
 
+	files->mode = mode;
 	files->dir_fd = open(files->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (files->dir_fd < 0)
 		return open_failed(files, SLUICE_WAL_FILE_SUPER, errno, diag);
 	ret = open_one(files, SLUICE_WAL_FILE_SUPER, flags_of(mode, SLUICE_WAL_FILE_SUPER), diag);
-	for (uint32_t i = 0; !ret && i < SLUICE_WAL_FILES; i++)
+	for (uint32_t i = 0; !ret && i < SLUICE_WAL_FILE_PROBE; i++)
 		if (i != SLUICE_WAL_FILE_SUPER)
 			ret = open_one(files, i, flags_of(mode, i), diag);
-	return ret;
+	if (ret == -EBADMSG && files->fd[SLUICE_WAL_FILE_SUPER] >= 0)
+		ret = blame_version(files, diag);
+	return ret ? ret : open_probe(files, flags_of(mode, SLUICE_WAL_FILE_PROBE), diag);
+}
+
+int sluice_wal_files_relax(struct sluice_wal_files *files, uint32_t file)
+{
+	char name[SLUICE_WAL_FILE_NAME_BYTES];
+	struct stat was, is;
+	int fd;
+
+	sluice_assert(file < SLUICE_WAL_SEGMENTS && files->mode == SLUICE_WAL_IO_WRITE);
+	sluice_wal_file_name(file, name);
+	fd = open_fd(files, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return fd;
+	if (fstat(files->fd[file], &was) || fstat(fd, &is) || was.st_dev != is.st_dev ||
+	    was.st_ino != is.st_ino) {
+		close(fd);
+		return -ESTALE;
+	}
+	/* nobody else gets in between: who wants a segment's lock has the superblock's first */
+	close(files->fd[file]);
+	files->fd[file] = fd;
+	return flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
 }
 
 static int lock_one(struct sluice_wal_files *files, uint32_t file, uint64_t deadline_ns)
@@ -195,6 +262,8 @@ int sluice_wal_files_lock(struct sluice_wal_io *io, enum sluice_wal_io_part part
 		sluice_diag_set(diag, -ret, "cannot lock the log in %s: %s", files->dir,
 				strerror(-ret));
 	}
+	if (!ret)
+		ret = sluice_wal_extents_check(files, part, diag);
 	return ret;
 }
 
@@ -250,6 +319,8 @@ int sluice_wal_files_sync(struct sluice_wal_io *io, uint32_t file)
 {
 	struct sluice_wal_files *files = files_of(io);
 
+	if (file == SLUICE_WAL_FILE_PROBE && files->fd[file] < 0)
+		return 0; /* it may be missing */
 	return fsync(file == SLUICE_WAL_FILE_DIR ? files->dir_fd : files->fd[file]) ? -errno : 0;
 }
 

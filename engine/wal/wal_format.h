@@ -93,7 +93,10 @@ SLUICE_STATIC_ASSERT(sizeof(struct sluice_command) == SLUICE_WAL_RECORD_BYTES, "
 #define SLUICE_WAL_RECORDS_MAX                                                                     \
 	((SLUICE_WAL_BLOCK_BYTES_MAX - 128u) / SLUICE_WAL_RECORD_BYTES)
 
-/* A point between two blocks: all that is needed to go on from there, and to know what came before. */
+/*
+ * A point between two blocks: all that is needed to go on from there, and to know what came
+ * before.
+ */
 struct sluice_wal_place {
 	uint64_t block_seq; /* of the block that begins here */
 	uint64_t segment_no;
@@ -123,7 +126,10 @@ SLUICE_ASSERT_OFFSET(sluice_wal_place, epoch, 88);
 SLUICE_ASSERT_OFFSET(sluice_wal_place, flags, 92);
 SLUICE_ASSERT_SIZE(sluice_wal_place, 96);
 
-/* What the superblock says of a snapshot that may be started from. Number q is in file snap-(q % 2). */
+/*
+ * What the superblock says of a snapshot that may be started from. Number q is in file snap-(q %
+ * 2).
+ */
 struct sluice_wal_snapshot {
 	struct sluice_wal_place place;
 	uint64_t sequence;   /* of the snapshot, from 1; 0: there is none */

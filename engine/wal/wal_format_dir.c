@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "engine/core/image.h"
-#include "engine/wal/wal_files.h"
+#include "engine/wal/wal_extents.h"
 #include "engine/wal/wal_super.h"
 #include "shm/clock.h"
 
@@ -37,7 +37,7 @@
 #define SESSIONS_DEFAULT 1024u
 #define WINDOW_TICKS_DEFAULT 16384u
 
-SLUICE_STATIC_ASSERT(CHUNK_BYTES == SLUICE_WAL_SEGMENT_BYTES_MIN, "segments are whole chunks");
+SLUICE_STATIC_ASSERT(CHUNK_BYTES % SLUICE_WAL_SEGMENT_BYTES_MIN == 0, "chunks end where segments may");
 
 struct format {
 	const char *dir;
@@ -100,6 +100,17 @@ static int write_all(int fd, const void *data, size_t bytes, uint64_t offset)
 	return 0;
 }
 
+/* Once more where the filesystem made nothing of it; what it does even then, open will say. */
+static int check_extents(int fd, uint64_t bytes)
+{
+	struct sluice_wal_extents_found found = {0};
+	int ret = sluice_wal_extents_look(fd, bytes, &found);
+
+	if (!ret && found.unwritten_bytes)
+		ret = sluice_wal_extents_mend(fd, bytes, &found.unwritten_bytes);
+	return ret == -EOPNOTSUPP ? 0 : ret;
+}
+
 /* All space first, so that a full disk is found before minutes of writing; then real zeros. */
 static int write_zeros(const struct format *format, int fd, uint64_t bytes)
 {
@@ -115,7 +126,7 @@ static int write_zeros(const struct format *format, int fd, uint64_t bytes)
 				offset);
 	if (!ret && fsync(fd))
 		ret = -errno;
-	return ret;
+	return ret ? ret : check_extents(fd, bytes);
 }
 
 static uint64_t bytes_of(const struct format *format, uint32_t file)

@@ -11,11 +11,12 @@
 
 #include "engine/wal/wal.h"
 
-#define SLUICE_WAL_FILE_SUPER SLUICE_WAL_SEGMENTS /* files 0..15 are the segments */
+#define SLUICE_WAL_FILE_SUPER SLUICE_WAL_SEGMENTS	    /* files 0..15 are the segments */
 #define SLUICE_WAL_FILE_SNAPSHOT (SLUICE_WAL_SEGMENTS + 1u) /* the first of two */
 #define SLUICE_WAL_FILE_PROBE (SLUICE_WAL_FILE_SNAPSHOT + SLUICE_WAL_SNAPSHOTS)
 #define SLUICE_WAL_FILES (SLUICE_WAL_FILE_PROBE + 1u)
-#define SLUICE_WAL_FILE_DIR SLUICE_WAL_FILES /* sync only */
+#define SLUICE_WAL_FILE_DIR SLUICE_WAL_FILES		      /* sync only */
+#define SLUICE_WAL_IN_FLIGHT_MAX (SLUICE_WAL_WINDOW_MAX + 1u) /* blocks, and one superblock */
 
 enum sluice_wal_io_mode {
 	SLUICE_WAL_IO_READ = 0,
@@ -46,10 +47,16 @@ struct sluice_wal_io;
 struct sluice_wal_reader;
 
 struct sluice_wal_io_ops {
-	/* All files; -ENOENT: no superblock file; -EBADMSG: another is missing or no file. */
+	/*
+	 * All files; -ENOENT: no superblock file; -EBADMSG: another is missing or no file. The
+	 * probe may be missing.
+	 */
 	int (*open)(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
 		    struct sluice_diag *diag);
-	/* Excludes every other writer of the part, waiting up to wait_ns. -EBUSY. */
+	/*
+	 * Excludes every other writer of the part, waiting up to wait_ns. -EBUSY. Then whatever was
+	 * never written in its files is written over, or refused with -EBADMSG.
+	 */
 	int (*lock)(struct sluice_wal_io *io, enum sluice_wal_io_part part, uint64_t wait_ns,
 		    struct sluice_diag *diag);
 	int (*size)(struct sluice_wal_io *io, uint32_t file, uint64_t *ret_bytes);
@@ -60,9 +67,12 @@ struct sluice_wal_io_ops {
 	int (*write)(struct sluice_wal_io *io, uint32_t file, uint64_t offset, const void *data,
 		     size_t bytes);
 	int (*sync)(struct sluice_wal_io *io, uint32_t file);
-	/* Announces the n block buffers of `each` bytes that submit will use. May be a no-op. */
+	/*
+	 * Announces the n buffers of `each` bytes that submit will use, at most IN_FLIGHT_MAX. For
+	 * a writer it also times commits of the first one's first page on the probe.
+	 */
 	int (*arm)(struct sluice_wal_io *io, void *buffers, uint32_t n, size_t each);
-	/* Starts a write. At most SLUICE_WAL_WINDOW_MAX may be in flight. */
+	/* Starts a write. At most SLUICE_WAL_IN_FLIGHT_MAX may be in flight. */
 	int (*submit)(struct sluice_wal_io *io, const struct sluice_wal_io_write *write);
 	/* Number of completions, in any order; sleeps up to timeout_ns for the first. */
 	int (*reap)(struct sluice_wal_io *io, struct sluice_wal_io_done *ret_done, uint32_t max,
@@ -75,7 +85,11 @@ struct sluice_wal_io_ops {
 
 struct sluice_wal_io {
 	const struct sluice_wal_io_ops *ops;
-	char text[256]; /* what it is, and why it is not the first choice */
+	char text[256];		    /* what it is, and why it is not the first choice */
+	char mended[256];	    /* what lock wrote over, "" if nothing */
+	uint32_t sync;		    /* enum sluice_wal_sync, set before open */
+	uint32_t extents;	    /* enum sluice_wal_extents, likewise */
+	uint64_t calibrated_p50_ns; /* of a commit of 4 KiB, by arm; 0: not measured */
 };
 
 /* -ENOSYS, -EPERM and others where the kernel forbids it. Needs no file yet. */
@@ -83,6 +97,10 @@ int sluice_wal_io_uring_create(struct sluice_wal_io **ret_io, const char *dir,
 			       struct sluice_diag *diag);
 int sluice_wal_io_blocking_create(struct sluice_wal_io **ret_io, const char *dir,
 				  struct sluice_diag *diag);
+
+/* A thread that has an io_uring, or if it may not, a blocking one. */
+int sluice_wal_io_thread_create(struct sluice_wal_io **ret_io, const char *dir,
+				struct sluice_diag *diag);
 
 /* By enum sluice_wal_backend; AUTO falls back to blocking and says why in the text. */
 int sluice_wal_io_create(struct sluice_wal_io **ret_io, const char *dir, uint32_t backend,

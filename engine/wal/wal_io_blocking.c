@@ -12,27 +12,20 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#include "engine/wal/wal_files.h"
+#include "engine/wal/wal_probe.h"
+
+#define PROBE_COMMITS 9u /* nothing is chosen by them */
 
 struct blocking_io {
 	struct sluice_wal_files files;
 	uint32_t first;
 	uint32_t n;
-	struct sluice_wal_io_done done[SLUICE_WAL_WINDOW_MAX];
+	struct sluice_wal_io_done done[SLUICE_WAL_IN_FLIGHT_MAX];
 };
 
 static struct blocking_io *blocking_of(struct sluice_wal_io *io)
 {
 	return (struct blocking_io *)io;
-}
-
-static int blocking_arm(struct sluice_wal_io *io, void *buffers, uint32_t n, size_t each)
-{
-	(void)io;
-	(void)buffers;
-	(void)n;
-	(void)each;
-	return 0;
 }
 
 static int blocking_submit(struct sluice_wal_io *io, const struct sluice_wal_io_write *write)
@@ -42,10 +35,10 @@ static int blocking_submit(struct sluice_wal_io *io, const struct sluice_wal_io_
 	struct sluice_wal_io_done *done;
 	ssize_t n;
 
-	if (blocking->n == SLUICE_WAL_WINDOW_MAX)
+	if (blocking->n == SLUICE_WAL_IN_FLIGHT_MAX)
 		return -EBUSY;
 	n = pwritev2(blocking->files.fd[write->file], &part, 1, (off_t)write->offset, RWF_DSYNC);
-	done = &blocking->done[(blocking->first + blocking->n++) % SLUICE_WAL_WINDOW_MAX];
+	done = &blocking->done[(blocking->first + blocking->n++) % SLUICE_WAL_IN_FLIGHT_MAX];
 	*done = (struct sluice_wal_io_done){write->tag, n < 0 ? -errno : n};
 	return 0;
 }
@@ -59,10 +52,24 @@ static int blocking_reap(struct sluice_wal_io *io, struct sluice_wal_io_done *re
 	(void)timeout_ns;
 	while (n < max && blocking->n > 0) {
 		ret_done[n++] = blocking->done[blocking->first];
-		blocking->first = (blocking->first + 1) % SLUICE_WAL_WINDOW_MAX;
+		blocking->first = (blocking->first + 1) % SLUICE_WAL_IN_FLIGHT_MAX;
 		blocking->n--;
 	}
 	return (int)n;
+}
+
+/* A probe that fails or is not there costs nothing but the knowledge of what a commit takes. */
+static int blocking_arm(struct sluice_wal_io *io, void *buffers, uint32_t n, size_t each)
+{
+	struct sluice_wal_probe probe = {.n = 0};
+
+	sluice_assert(n <= SLUICE_WAL_IN_FLIGHT_MAX && each >= SLUICE_WAL_ALIGN);
+	if (blocking_of(io)->files.mode != SLUICE_WAL_IO_WRITE ||
+	    sluice_wal_probe_unusable(&blocking_of(io)->files))
+		return 0;
+	if (!sluice_wal_probe_run(io, buffers, PROBE_COMMITS, &probe))
+		io->calibrated_p50_ns = sluice_wal_probe_p50(&probe);
+	return 0;
 }
 
 static void blocking_close(struct sluice_wal_io *io)

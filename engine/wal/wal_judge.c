@@ -12,10 +12,13 @@
  *   a block of a newer epoch than the prefix: its OPEN followed a durable k
  *   a block of the prefix's own epoch in a place that is not its own
  *   the superblock's mark of a clean end at or beyond k
- *   a snapshot in the superblock that holds block k
+ *   a snapshot in the superblock that holds block k, or was taken of another log before it
+ *   a snapshot that the scan began at, when neither k nor the block before the snapshot is there
+ *   k itself in a segment that the superblock does not know yet: a newer superblock was lost
  *
  * Blocks of older epochs are remains of tails that were cut; they prove nothing about k unless they
- * witness it. Blocks of an earlier use of a segment are remains as well, of numbers below the log's
+ * witness it. A segment that has been used before still holds the end of that use, which filled it:
+ * those blocks lie in their order, each behind the one before it, and have numbers below the log's
  * start. Reads only; the caller's thread.
  */
 #include <errno.h>
@@ -38,6 +41,11 @@ struct judgement {
 	const struct sluice_wal_chain *chain;
 	struct sluice_wal_report *report;
 	uint32_t seen; /* bit i: block k + i of the prefix's epoch was found */
+	/* of the last block found that is of an earlier use of its segment */
+	bool old_any;
+	uint64_t old_seq;
+	uint64_t old_link;
+	struct place old_end;
 };
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -80,6 +88,44 @@ static bool ours(const struct judgement *j, const struct sluice_wal_block_header
 	return !memcmp(header->log_uuid, j->chain->log_uuid, sizeof(header->log_uuid));
 }
 
+static struct place behind(const struct sluice_wal_chain *chain, struct place at, uint32_t bytes)
+{
+	at.offset += bytes;
+	return at.offset == chain->segment_bytes ? (struct place){at.segment_no + 1, 0} : at;
+}
+
+/*
+ * A block of the use of its segment before. That use was complete before the present one began, so
+ * it can only be the one before, and what is left of it must still be the chain that it was.
+ */
+static bool judge_old(struct judgement *j, const struct sluice_wal_block_header *old,
+		      struct place at)
+{
+	unsigned long long seq = old->block_seq, offset = at.offset;
+	unsigned int file = (unsigned int)(at.segment_no % SLUICE_WAL_SEGMENTS);
+	bool next = j->old_any && at.segment_no == j->old_end.segment_no &&
+		    at.offset == j->old_end.offset;
+
+	if (old->segment_no + (uint64_t)SLUICE_WAL_SEGMENTS != at.segment_no ||
+	    old->block_seq >= j->scan->super->start.block_seq)
+		return damaged(j, old,
+			       "and block %llu at wal-%02u offset %llu is of segment %u, of which "
+			       "nothing can be left there",
+			       seq, file, offset, old->segment_no);
+	if ((j->old_any && old->block_seq <= j->old_seq) ||
+	    (next && (old->block_seq != j->old_seq + 1 || old->prev_link != j->old_link)))
+		return damaged(
+			j, old,
+			"and block %llu at wal-%02u offset %llu does not belong behind block "
+			"%llu, which lies before it",
+			seq, file, offset, (unsigned long long)j->old_seq);
+	j->old_any = true;
+	j->old_seq = old->block_seq;
+	j->old_link = sluice_wal_link(old);
+	j->old_end = behind(j->chain, at, sluice_wal_block_bytes(old->n_cmds));
+	return false;
+}
+
 /* An intact block of this log, not block k in its place. True if it proves damage. */
 static bool judge_stray(struct judgement *j, const struct sluice_wal_block_header *stray,
 			struct place at)
@@ -96,13 +142,8 @@ static bool judge_stray(struct judgement *j, const struct sluice_wal_block_heade
 		return damaged(j, stray,
 			       "and block %llu at wal-%02u offset %llu belongs into segment %u",
 			       seq, file, offset, stray->segment_no);
-	if (stray->segment_no < at.segment_no && stray->block_seq < j->scan->super->start.block_seq)
-		return false; /* the segment's earlier use */
 	if (stray->segment_no < at.segment_no)
-		return damaged(j, stray,
-			       "and block %llu at wal-%02u offset %llu is of segment %u, which ended "
-			       "before the log's start",
-			       seq, file, offset, stray->segment_no);
+		return judge_old(j, stray, at);
 	if (beyond && stray->durable_seq > k)
 		return damaged(
 			j, stray,
@@ -139,12 +180,12 @@ static int search(struct judgement *j)
 
 	while (at.segment_no < chain->segment_end) {
 		uint64_t room = chain->segment_bytes - at.offset;
-		uint64_t step = SLUICE_WAL_ALIGN;
+		uint32_t step = SLUICE_WAL_ALIGN;
 		const struct sluice_wal_block_header *header = sluice_wal_scan_load(
 			j->scan, at.segment_no, at.offset, SLUICE_WAL_ALIGN, &error);
 
 		if (header && sluice_wal_header_intact(header, room, &unused) && ours(j, header)) {
-			uint64_t bytes = sluice_wal_block_bytes(header->n_cmds);
+			uint32_t bytes = sluice_wal_block_bytes(header->n_cmds);
 
 			header = sluice_wal_scan_load(j->scan, at.segment_no, at.offset, bytes,
 						      &error);
@@ -157,9 +198,7 @@ static int search(struct judgement *j)
 		}
 		if (!header)
 			return error;
-		at.offset += step;
-		if (at.offset == chain->segment_bytes)
-			at = (struct place){at.segment_no + 1, 0};
+		at = behind(chain, at, step);
 	}
 	return 0;
 }
@@ -188,7 +227,7 @@ static int judge_place(struct judgement *j)
 			return damaged(j, NULL, "and a block of another log is in its place");
 		if (sluice_wal_chain_follows(chain, header, &unused))
 			torn(j, "its payload did not arrive whole");
-		else if (header->epoch >= chain->epoch)
+		else if (header->segment_no >= chain->segment_no && header->epoch >= chain->epoch)
 			return damaged(j, header, "and block %llu of epoch %u is in its place",
 				       (unsigned long long)header->block_seq, header->epoch);
 	} else if (header->magic == SLUICE_WAL_BLOCK_MAGIC || ours(j, header)) {
@@ -197,6 +236,98 @@ static int judge_place(struct judgement *j)
 		torn(j, "its first sector did not arrive");
 	}
 	return 0;
+}
+
+/*
+ * The live range ends before k. A block of k's segment behind it was written under a superblock
+ * that had moved the log's start, and that must have been durable before.
+ */
+static int judge_beyond(struct judgement *j)
+{
+	const struct sluice_wal_chain *chain = j->chain;
+	const struct sluice_wal_block_header *header;
+	struct sluice_wal_fault unused;
+	int error = 0;
+
+	j->scan->fault = (struct sluice_wal_fault){"segment", chain->segment_end - 1,
+						   chain->segment_no};
+	header = sluice_wal_scan_load(j->scan, chain->segment_no, 0, SLUICE_WAL_ALIGN, &error);
+	if (!header)
+		return error;
+	if (sluice_wal_header_intact(header, chain->segment_bytes, &unused) && ours(j, header) &&
+	    header->segment_no >= chain->segment_no)
+		return damaged(j, header,
+			       "and block %llu is in the first place of segment %u: a superblock "
+			       "that let it be written was lost",
+			       (unsigned long long)header->block_seq, header->segment_no);
+	return 0;
+}
+
+/* The block before the place that the scan began at, for which only a snapshot stands. */
+static int judge_before(struct judgement *j)
+{
+	const struct sluice_wal_chain *chain = j->chain;
+	const uint64_t end = chain->offset ? chain->offset : chain->segment_bytes;
+	const uint64_t segment_no = chain->segment_no - (chain->offset ? 0 : 1);
+	const uint64_t most = end < SLUICE_WAL_BLOCK_BYTES_MAX ? end : SLUICE_WAL_BLOCK_BYTES_MAX;
+	struct sluice_wal_fault unused;
+	int error = 0;
+
+	for (uint64_t bytes = most; bytes > 0; bytes -= SLUICE_WAL_ALIGN) {
+		const struct sluice_wal_block_header *header =
+			sluice_wal_scan_load(j->scan, segment_no, end - bytes, bytes, &error);
+
+		if (!header)
+			return error;
+		if (sluice_wal_header_intact(header, bytes, &unused) &&
+		    sluice_wal_block_bytes(header->n_cmds) == bytes &&
+		    header->block_seq == chain->block_seq - 1 &&
+		    sluice_wal_link(header) == chain->prev_link)
+			return 0;
+	}
+	return damaged(j, NULL,
+		       "and block %llu, which a snapshot holds, is not before it: these files are "
+		       "older than the superblock",
+		       (unsigned long long)chain->block_seq - 1);
+}
+
+/* 1: the bytes prove damage, 0: they do not, or -errno. */
+static int judge_bytes(struct judgement *j)
+{
+	const struct sluice_wal_scan *scan = j->scan;
+	int ret;
+
+	if (!sluice_wal_scan_agrees(scan, &j->scan->fault))
+		return damaged(j, NULL,
+			       "but the superblock names a snapshot of another log before it");
+	if (sluice_wal_chain_at_end(j->chain)) {
+		ret = judge_beyond(j);
+	} else {
+		ret = judge_place(j);
+		if (ret == 0)
+			ret = search(j);
+	}
+	if (ret == 0 && scan->blocks == 0 && j->chain->block_seq > scan->super->start.block_seq)
+		ret = judge_before(j);
+	return ret;
+}
+
+static bool judge_super(struct judgement *j)
+{
+	const struct sluice_wal_super *super = j->scan->super;
+	uint64_t k = j->chain->block_seq;
+
+	if (super->close_block_seq != 0 && super->close_block_seq >= k)
+		return damaged(j, NULL,
+			       "but the superblock says that the log was closed after block %llu",
+			       (unsigned long long)super->close_block_seq);
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++)
+		if (super->snapshot[i].sequence && super->snapshot[i].place.block_seq > k)
+			return damaged(
+				j, NULL,
+				"but the superblock names a snapshot of the blocks below %llu",
+				(unsigned long long)super->snapshot[i].place.block_seq);
+	return false;
 }
 
 static void describe_end(const struct sluice_wal_scan *scan, struct sluice_wal_report *report)
@@ -222,34 +353,13 @@ int sluice_wal_scan_judge(struct sluice_wal_scan *scan, struct sluice_wal_report
 {
 	struct sluice_wal_report report;
 	struct judgement j = {.scan = scan, .chain = &scan->chain, .report = &report};
-	uint64_t close_seq = scan->super->close_block_seq;
-	uint64_t held = 0; /* blocks below are in a snapshot */
-	int ret = 0;
-
-	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++)
-		if (scan->super->snapshot[i].sequence &&
-		    scan->super->snapshot[i].place.block_seq > held)
-			held = scan->super->snapshot[i].place.block_seq;
+	int ret;
 
 	describe_end(scan, &report);
-	if (!sluice_wal_chain_at_end(&scan->chain)) {
-		ret = judge_place(&j);
-		if (ret == 0)
-			ret = search(&j);
-	} else {
-		scan->fault = (struct sluice_wal_fault){"segment", scan->chain.segment_end - 1,
-							scan->chain.segment_no};
-	}
+	ret = judge_bytes(&j);
 	if (ret < 0)
 		return ret;
-	if (ret == 0 && close_seq != 0 && close_seq >= scan->chain.block_seq)
-		damaged(&j, NULL,
-			"but the superblock says that the log was closed after block %llu",
-			(unsigned long long)close_seq);
-	else if (ret == 0 && held > scan->chain.block_seq)
-		damaged(&j, NULL, "but the superblock names a snapshot of the blocks below %llu",
-			(unsigned long long)held);
-	else if (ret == 0 && j.seen && report.verdict == SLUICE_WAL_INTACT)
+	if (ret == 0 && !judge_super(&j) && j.seen && report.verdict == SLUICE_WAL_INTACT)
 		torn(&j, "later ones of the same epoch arrived before it");
 	*ret_report = report;
 	return 0;

@@ -21,7 +21,7 @@
 #define LOCK_WAIT_MS_DEFAULT 10000u
 #define NS_PER_MS 1000000ull
 
-#define BUFFERS_BYTES ((size_t)SLUICE_WAL_WINDOW_MAX * SLUICE_WAL_BLOCK_BYTES_MAX)
+#define BUFFERS_BYTES ((size_t)SLUICE_WAL_IN_FLIGHT_MAX * SLUICE_WAL_BLOCK_BYTES_MAX)
 #define SUPER_BYTES ((size_t)SLUICE_WAL_SUPER_COPIES * SLUICE_WAL_ALIGN)
 #define MEMORY_BYTES (BUFFERS_BYTES + SLUICE_WAL_SCAN_BYTES + SUPER_BYTES)
 
@@ -34,7 +34,6 @@ static int take_memory(struct sluice_wal *wal, struct sluice_diag *diag)
 		return sluice_diag_set(diag, errno,
 				       "no memory for the log's %zu bytes of buffers: %s",
 				       MEMORY_BYTES, strerror(errno));
-	memset(memory, 0, MEMORY_BYTES);
 	/* Best effort: without the right to lock, the pages are merely likely to stay. */
 	(void)mlock(memory, MEMORY_BYTES);
 	wal->memory = memory;
@@ -95,7 +94,7 @@ static int prepare(struct sluice_wal *wal, uint64_t lock_wait_ns, struct sluice_
 		ret = sluice_wal_super_check_sizes(io, &wal->super, diag);
 	if (ret)
 		return ret;
-	ret = io->ops->arm(io, wal->buffers, SLUICE_WAL_WINDOW_MAX, SLUICE_WAL_BLOCK_BYTES_MAX);
+	ret = io->ops->arm(io, wal->buffers, SLUICE_WAL_IN_FLIGHT_MAX, SLUICE_WAL_BLOCK_BYTES_MAX);
 	return ret ? sluice_diag_set(diag, -ret, "the log's buffers cannot be armed: %s",
 				     strerror(-ret)) :
 		     0;
@@ -134,10 +133,14 @@ int sluice_wal_open(struct sluice_wal **ret_wal, const char *dir,
 	struct sluice_wal_io *io;
 	int ret = sluice_wal_io_create(&io, dir, backend, diag);
 
-	return ret ? ret : sluice_wal_open_io(ret_wal, io, options, diag);
+	if (ret)
+		return ret;
+	io->sync = options ? options->sync : SLUICE_WAL_SYNC_AUTO;
+	io->extents = options ? options->extents : SLUICE_WAL_EXTENTS_REPAIR;
+	return sluice_wal_open_io(ret_wal, io, options, diag);
 }
 
-/* Everything a clean end adds: the pending block, CLOSE, the superblock's mark. */
+/* Everything a clean end adds: the pending block, CLOSE, the mark and the last snapshot. */
 static int end_cleanly(struct sluice_wal *wal)
 {
 	struct sluice_wal_super next;
@@ -153,6 +156,7 @@ static int end_cleanly(struct sluice_wal *wal)
 		return ret;
 	next = wal->super;
 	next.close_block_seq = wal->chain.block_seq - 1;
+	sluice_wal_flip_last(wal, &next);
 	ret = sluice_wal_super_write(wal->io, wal->super_memory, &next, &wal->super);
 	return ret ? sluice_wal_halt(wal, ret, "super: the mark of a clean end cannot be written") :
 		     0;
@@ -182,6 +186,11 @@ void sluice_wal_position(const struct sluice_wal *wal, struct sluice_wal_positio
 const char *sluice_wal_tail_text(const struct sluice_wal *wal)
 {
 	return wal->position.torn ? wal->report.text : "";
+}
+
+const char *sluice_wal_snapshot_text(const struct sluice_wal *wal)
+{
+	return wal->snapshot_text;
 }
 
 const char *sluice_wal_backend_text(const struct sluice_wal *wal)

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wal_recover.c - where the log ends, whether that is honest, and its replay and new beginning.
+ * wal_recover.c - where to begin, where the log ends, whether that is honest, and its replay and
+ * new beginning.
+ *
+ * Replay begins at the newest snapshot that is whole, else at the older one, else at block 0 if the
+ * log still reaches back to it. Both snapshots' places lie in the live range, so replay gives the
+ * same state from wherever it begins. A scan from before a snapshot's place must pass through it.
  *
  * The owner thread, blocking. Up to sluice_wal_start nothing is written, and what start writes is
  * safe to repeat: killed before its superblock, between that and the OPEN block, or in either, the
@@ -8,8 +13,10 @@
  * lies behind keeps an older epoch and another link, so that no later scan takes it for its own.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "engine/wal/snapshot.h"
 #include "engine/wal/wal_internal.h"
 #include "engine/wal/wal_super.h"
 
@@ -28,6 +35,18 @@ static void core_options(const struct sluice_wal_super *super,
 	};
 }
 
+/*
+ * The last block may know less than the superblock: a snapshot is named only when every report
+ * before its place has been taken.
+ */
+static uint64_t reports_taken(const struct sluice_wal *wal)
+{
+	const struct sluice_wal_snapshot *newest = sluice_snapshot_newest(&wal->super);
+	uint64_t in_blocks = wal->chain.reports_taken;
+
+	return newest && newest->place.report > in_blocks ? newest->place.report : in_blocks;
+}
+
 static void take_position(struct sluice_wal *wal)
 {
 	struct sluice_wal_position *position = &wal->position;
@@ -38,8 +57,10 @@ static void take_position(struct sluice_wal *wal)
 	memcpy(position->ring_uuid, chain->ring_uuid, sizeof(position->ring_uuid));
 	position->next_block_seq = chain->block_seq;
 	position->next_cmd_seq = chain->cmd_seq;
-	position->start_cmd_seq = super->start.cmd_seq;
-	position->start_report = super->start.report;
+	position->start_cmd_seq = wal->base.cmd_seq;
+	position->start_report = wal->base.report;
+	position->start_md = wal->base.md;
+	position->reports_taken = reports_taken(wal);
 	position->epoch = chain->epoch > super->epoch ? chain->epoch : super->epoch;
 	position->closed = (chain->flags & SLUICE_WAL_CLOSE) ||
 			   (super->close_block_seq != 0 &&
@@ -53,13 +74,55 @@ static void take_position(struct sluice_wal *wal)
 	core_options(super, &position->core);
 }
 
-int sluice_wal_recover(struct sluice_wal *wal, struct sluice_diag *diag)
+static void pass_over(struct sluice_wal *wal, const struct sluice_wal_snapshot *snapshot,
+		      const char *why)
+{
+	size_t used = strlen(wal->snapshot_text);
+
+	snprintf(wal->snapshot_text + used, sizeof(wal->snapshot_text) - used, "%s%s",
+		 used ? "; " : "", why);
+	wal->passed_over |= 1u << snapshot->sequence % SLUICE_WAL_SNAPSHOTS;
+}
+
+static int choose_base(struct sluice_wal *wal, struct sluice_diag *diag)
+{
+	const struct sluice_wal_snapshot *const named[] = {sluice_snapshot_newest(&wal->super),
+							   sluice_snapshot_older(&wal->super)};
+
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++) {
+		struct sluice_diag why;
+
+		if (!named[i] || wal->passed_over & 1u << named[i]->sequence % SLUICE_WAL_SNAPSHOTS)
+			continue;
+		if (!sluice_snapshot_check(wal->io, &wal->super, named[i], wal->window_memory,
+					   &why)) {
+			wal->base = named[i]->place;
+			wal->position.snapshot = named[i]->sequence;
+			return 0;
+		}
+		pass_over(wal, named[i], why.text);
+	}
+	wal->base = wal->super.start;
+	wal->position.snapshot = 0;
+	if (wal->base.block_seq == 0)
+		return 0;
+	sluice_diag_set(diag, EBADMSG,
+			"no snapshot can be used and the log no longer holds the blocks below "
+			"%llu: %s",
+			(unsigned long long)wal->base.block_seq,
+			wal->snapshot_text[0] ? wal->snapshot_text : "the superblock names none");
+	sluice_diag_hint(diag,
+			 "keep the directory as it is, and restore a copy of the whole of it");
+	return -EBADMSG;
+}
+
+static int scan_to_end(struct sluice_wal *wal, struct sluice_diag *diag)
 {
 	const struct sluice_wal_block_header *header;
 	struct sluice_wal_scan scan;
 	int ret;
 
-	sluice_wal_scan_init(&scan, wal->io, &wal->super, &wal->super.start, wal->window_memory);
+	sluice_wal_scan_init(&scan, wal->io, &wal->super, &wal->base, wal->window_memory);
 	while ((ret = sluice_wal_scan_next(&scan, &header)) == 1)
 		;
 	if (!ret)
@@ -67,7 +130,9 @@ int sluice_wal_recover(struct sluice_wal *wal, struct sluice_diag *diag)
 	if (ret)
 		return sluice_wal_scan_failed(&scan, ret, diag);
 	if (wal->report.verdict == SLUICE_WAL_DAMAGED) {
-		sluice_diag_set(diag, EBADMSG, "the log is damaged: %s", wal->report.text);
+		sluice_diag_set(diag, EBADMSG, "the log is damaged: %s%s%s", wal->report.text,
+				wal->passed_over ? "; read from there because " : "",
+				wal->snapshot_text);
 		sluice_diag_hint(
 			diag,
 			"keep the directory as it is; sluice wal verify prints the same verdict");
@@ -76,9 +141,43 @@ int sluice_wal_recover(struct sluice_wal *wal, struct sluice_diag *diag)
 	wal->chain = scan.chain;
 	wal->durable_seq = scan.chain.block_seq;
 	wal->durable_cmd_seq = scan.chain.cmd_seq;
-	wal->reports_taken = scan.chain.reports_taken;
+	wal->reports_taken = reports_taken(wal);
 	take_position(wal);
 	return 0;
+}
+
+int sluice_wal_recover(struct sluice_wal *wal, struct sluice_diag *diag)
+{
+	int ret = choose_base(wal, diag);
+
+	return ret ? ret : scan_to_end(wal, diag);
+}
+
+int sluice_wal_restore(struct sluice_wal *wal, void *memory, struct sluice_core **ret_core,
+		       struct sluice_diag *diag)
+{
+	sluice_assert(!wal->started);
+	for (;;) {
+		struct sluice_core *core = sluice_core_init(memory, &wal->position.core);
+		const uint64_t sequence = wal->position.snapshot;
+		const struct sluice_wal_snapshot *snapshot =
+			&wal->super.snapshot[sequence % SLUICE_WAL_SNAPSHOTS];
+		struct sluice_diag why;
+		int ret;
+
+		if (!core)
+			return sluice_diag_set(diag, EINVAL,
+					       "the superblock's limits are out of range");
+		if (!sequence || !sluice_snapshot_restore(wal->io, &wal->super, snapshot,
+							  wal->window_memory, core, &why)) {
+			*ret_core = core;
+			return 0;
+		}
+		pass_over(wal, snapshot, why.text);
+		ret = sluice_wal_recover(wal, diag);
+		if (ret)
+			return ret;
+	}
 }
 
 int sluice_wal_replay(struct sluice_wal *wal, sluice_wal_visit visit, void *arg,
@@ -88,7 +187,7 @@ int sluice_wal_replay(struct sluice_wal *wal, sluice_wal_visit visit, void *arg,
 	struct sluice_wal_scan scan;
 
 	sluice_assert(!wal->started);
-	sluice_wal_scan_init(&scan, wal->io, &wal->super, &wal->super.start, wal->window_memory);
+	sluice_wal_scan_init(&scan, wal->io, &wal->super, &wal->base, wal->window_memory);
 	while (scan.chain.block_seq < wal->position.next_block_seq) {
 		int ret = sluice_wal_scan_next(&scan, &header);
 
@@ -138,14 +237,21 @@ int sluice_wal_start(struct sluice_wal *wal, const uint8_t ring_uuid[16], uint64
 	sluice_assert(!wal->started && !wal->error);
 	if (epoch == UINT32_MAX)
 		return sluice_diag_set(diag, EOVERFLOW, "the log has used up its epochs");
+	/* a SEAL or CLOSE may say anything of reports: nothing in it is compared by a replay */
+	if (report_first < wal->chain.reports_taken)
+		return sluice_diag_set(diag, EBADMSG,
+				       "the log is damaged: its last block says that the reports "
+				       "below %llu were taken, replay has those below %llu",
+				       (unsigned long long)wal->chain.reports_taken,
+				       (unsigned long long)report_first);
 	memcpy(wal->ring_uuid, ring_uuid, sizeof(wal->ring_uuid));
 	next.epoch = epoch + 1;
 	next.close_block_seq = 0;
 	ret = sluice_wal_super_write(wal->io, wal->super_memory, &next, &wal->super);
 	if (ret)
 		ret = sluice_wal_halt(wal, ret, "super: the new epoch cannot be written");
-	if (!ret && !sluice_wal_chain_at_end(&wal->chain))
-		ret = sluice_wal_submit_control(wal, SLUICE_WAL_OPEN, state_hash, report_first);
+	if (!ret)
+		ret = sluice_wal_submit_open(wal, state_hash, report_first);
 	if (!ret)
 		ret = sluice_wal_drain(wal);
 	if (ret)

@@ -30,6 +30,11 @@ void sluice_wal_scan_refresh(struct sluice_wal_scan *scan)
 	scan->window_bytes = 0;
 }
 
+void sluice_wal_scan_extend(struct sluice_wal_scan *scan)
+{
+	scan->chain.segment_end = scan->super->start.segment_no + SLUICE_WAL_SEGMENTS;
+}
+
 static bool in_window(const struct sluice_wal_scan *scan, uint64_t segment_no, uint64_t offset,
 		      uint64_t bytes)
 {
@@ -106,12 +111,42 @@ static int check_here(struct sluice_wal_scan *scan,
 	return 1;
 }
 
+static bool at_place(const struct sluice_wal_chain *chain, const struct sluice_wal_place *place,
+		     struct sluice_wal_fault *ret_fault)
+{
+	const struct sluice_wal_fault rows[] = {
+		{"segment of a snapshot's place", place->segment_no, chain->segment_no},
+		{"offset of a snapshot's place", place->offset, chain->offset},
+		{"prev_link of a snapshot's place", place->prev_link, chain->prev_link},
+		{"cmd_seq of a snapshot's place", place->cmd_seq, chain->cmd_seq},
+	};
+
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].expected != rows[i].found) {
+			*ret_fault = rows[i];
+			return false;
+		}
+	return true;
+}
+
+bool sluice_wal_scan_agrees(const struct sluice_wal_scan *scan, struct sluice_wal_fault *ret_fault)
+{
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++) {
+		const struct sluice_wal_snapshot *snapshot = &scan->super->snapshot[i];
+
+		if (snapshot->sequence && snapshot->place.block_seq == scan->chain.block_seq &&
+		    !at_place(&scan->chain, &snapshot->place, ret_fault))
+			return false;
+	}
+	return true;
+}
+
 int sluice_wal_scan_next(struct sluice_wal_scan *scan,
 			 const struct sluice_wal_block_header **ret_header)
 {
 	int ret;
 
-	if (sluice_wal_chain_at_end(&scan->chain))
+	if (!sluice_wal_scan_agrees(scan, &scan->fault) || sluice_wal_chain_at_end(&scan->chain))
 		return 0;
 	ret = check_here(scan, ret_header);
 	if (ret == 0 && scan->window_bytes > 0 && scan->window_offset != scan->chain.offset) {

@@ -9,7 +9,11 @@
 #include "engine/wal/reader.h"
 #include "engine/wal/wal_io.h"
 
+#ifndef SLUICE_WAL_SCAN_BYTES /* the simulator's segments are small */
+#ifndef SLUICE_WAL_SCAN_BYTES /* smaller where millions of logs are opened */
 #define SLUICE_WAL_SCAN_BYTES (1024u * 1024u) /* of the window that the caller provides */
+#endif
+#endif
 
 struct sluice_wal_scan {
 	struct sluice_wal_io *io;
@@ -35,6 +39,15 @@ void sluice_wal_scan_init(struct sluice_wal_scan *scan, struct sluice_wal_io *io
  */
 int sluice_wal_scan_next(struct sluice_wal_scan *scan,
 			 const struct sluice_wal_block_header **ret_header);
+
+/*
+ * Is the chain's place that of the snapshots which the superblock names for its block? If not, the
+ * valid prefix ends here, and it is not the one that the snapshot was taken of.
+ */
+bool sluice_wal_scan_agrees(const struct sluice_wal_scan *scan, struct sluice_wal_fault *ret_fault);
+
+/* The superblock was read again: the live range may reach further now. */
+void sluice_wal_scan_extend(struct sluice_wal_scan *scan);
 
 /* Forgets what was read, so that the next call asks the disk. */
 void sluice_wal_scan_refresh(struct sluice_wal_scan *scan);

@@ -173,3 +173,25 @@ int sluice_wal_super_write(struct sluice_wal_io *io, void *page, struct sluice_w
 		*super = *next;
 	return ret;
 }
+
+static uint64_t newest_number(const struct sluice_wal_super *super)
+{
+	uint64_t newest = 0;
+
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++)
+		if (super->snapshot[i].sequence > newest)
+			newest = super->snapshot[i].sequence;
+	return newest;
+}
+
+void sluice_wal_super_name(struct sluice_wal_super *super,
+			   const struct sluice_wal_snapshot *snapshot)
+{
+	const uint64_t slot = snapshot->sequence % SLUICE_WAL_SNAPSHOTS;
+	const struct sluice_wal_snapshot *other = &super->snapshot[1 - slot];
+
+	sluice_assert(snapshot->sequence > newest_number(super));
+	super->snapshot[slot] = *snapshot;
+	if (other->sequence)
+		super->start = other->place;
+}

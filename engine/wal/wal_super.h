@@ -31,4 +31,11 @@ int sluice_wal_super_check_sizes(struct sluice_wal_io *io, const struct sluice_w
 int sluice_wal_super_write(struct sluice_wal_io *io, void *page, struct sluice_wal_super *next,
 			   struct sluice_wal_super *super);
 
+/*
+ * Names a snapshot newer than those that are named. It takes the place of the one in its file; the
+ * log's start moves to the one that stays, if there is one.
+ */
+void sluice_wal_super_name(struct sluice_wal_super *super,
+			   const struct sluice_wal_snapshot *snapshot);
+
 #endif

@@ -4,9 +4,10 @@
  *
  * The owner thread only; nothing here blocks but wait and drain. Invariants: next - durable <=
  * window; a submitted block's bytes never change; durable moves only past blocks whose every
- * predecessor is durable; after the first error nothing moves and nothing is submitted. A crash
- * leaves at most `window` blocks torn or out of order behind the durable ones, and recovery cuts
- * them.
+ * predecessor is durable; no block lies outside the live range of the durable superblock; after the
+ * first error nothing moves and nothing is submitted. A crash leaves at most `window` blocks torn
+ * or out of order behind the durable ones, and recovery cuts them. A superblock may be in flight
+ * among the blocks (wal_flip.c); they wait for nothing of each other.
  *
  * Completions: all bytes - done. Fewer bytes, or an interruption - the whole block again, a bounded
  * number of times: rewriting identical bytes in one place is safe. Anything else - halt: after an
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/wal/snapshot.h"
 #include "engine/wal/wal_files.h"
 #include "engine/wal/wal_internal.h"
 #include "shm/crc32c.h"
@@ -25,6 +27,7 @@
 #define AGAINS_MAX 100
 #define DRAIN_STEP_NS 1000000000ull
 #define DRAIN_STEPS_AFTER_ERROR 5
+#define WHAT_BYTES 80
 
 SLUICE_STATIC_ASSERT((SLUICE_WAL_WINDOW_MAX & (SLUICE_WAL_WINDOW_MAX - 1)) == 0,
 		     "a block's buffer is found by masking");
@@ -52,7 +55,8 @@ static uint32_t slot_index(uint64_t block_seq)
 	return (uint32_t)(block_seq % SLUICE_WAL_WINDOW_MAX);
 }
 
-static struct sluice_wal_block_header *block_of(struct sluice_wal *wal, uint64_t block_seq)
+struct sluice_wal_block_header *sluice_wal_block_of(const struct sluice_wal *wal,
+						    uint64_t block_seq)
 {
 	unsigned char *block = wal->buffers +
 			       (size_t)slot_index(block_seq) * SLUICE_WAL_BLOCK_BYTES_MAX;
@@ -68,6 +72,12 @@ static struct sluice_command *records_of(struct sluice_wal_block_header *block)
 static bool window_open(const struct sluice_wal *wal)
 {
 	return wal->chain.block_seq - wal->durable_seq < wal->window;
+}
+
+/* A later block of the epoch beside a torn OPEN would prove to recovery that OPEN was durable. */
+static bool epoch_open(const struct sluice_wal *wal)
+{
+	return wal->durable_seq > wal->open_seq;
 }
 
 /* Header, padding and checksums around the n records that are in the buffer already. */
@@ -109,15 +119,28 @@ static uint32_t compose(struct sluice_wal *wal, struct sluice_wal_block_header *
 	return bytes;
 }
 
-static int hand_over(struct sluice_wal *wal, const struct sluice_wal_slot *slot)
+/* "block 7" or "superblock 3": what a write is, for the text of a halt. */
+static const char *describe(const struct sluice_wal *wal, const struct sluice_wal_slot *slot,
+			    char text[WHAT_BYTES])
+{
+	const bool is_super = slot->write.tag == SLUICE_WAL_SUPER_TAG;
+	char name[SLUICE_WAL_FILE_NAME_BYTES];
+
+	sluice_wal_file_name(slot->write.file, name);
+	snprintf(text, WHAT_BYTES, "%s offset %llu: %sblock %llu", name,
+		 (unsigned long long)slot->write.offset, is_super ? "super" : "",
+		 (unsigned long long)(is_super ? wal->flip.next.sequence : slot->write.tag));
+	return text;
+}
+
+int sluice_wal_hand_over(struct sluice_wal *wal, const struct sluice_wal_slot *slot)
 {
 	int ret = wal->io->ops->submit(wal->io, &slot->write);
+	char what[WHAT_BYTES];
 
 	if (ret)
-		return sluice_wal_halt(wal, ret,
-				       "wal-%02u offset %llu: block %llu cannot be submitted",
-				       slot->write.file, (unsigned long long)slot->write.offset,
-				       (unsigned long long)slot->write.tag);
+		return sluice_wal_halt(wal, ret, "%s cannot be submitted",
+				       describe(wal, slot, what));
 	wal->outstanding++;
 	return 0;
 }
@@ -125,12 +148,15 @@ static int hand_over(struct sluice_wal *wal, const struct sluice_wal_slot *slot)
 static int submit_block(struct sluice_wal *wal, uint16_t type)
 {
 	struct sluice_wal_chain *chain = &wal->chain;
-	struct sluice_wal_block_header *block = block_of(wal, chain->block_seq);
+	struct sluice_wal_block_header *block = sluice_wal_block_of(wal, chain->block_seq);
 	struct sluice_wal_slot *slot = &wal->slots[slot_index(chain->block_seq)];
 	struct sluice_wal_fault fault;
 	uint32_t bytes = compose(wal, block, type);
 
 	sluice_assert(window_open(wal));
+	sluice_assert(type == SLUICE_WAL_OPEN || epoch_open(wal));
+	sluice_assert(block->durable_seq <= wal->durable_seq);
+	sluice_assert(chain->segment_no < wal->super.start.segment_no + SLUICE_WAL_SEGMENTS);
 	/* The check that recovery will make: what it would refuse must never be written. */
 	sluice_assert(sluice_wal_header_intact(block, sluice_wal_chain_room(chain), &fault));
 	sluice_assert(sluice_wal_chain_follows(chain, block, &fault));
@@ -147,13 +173,14 @@ static int submit_block(struct sluice_wal *wal, uint16_t type)
 		.submit_ns = wal->io->ops->monotonic_ns(wal->io),
 		.cmd_end = chain->cmd_seq + wal->pending.n,
 		.n_cmds = wal->pending.n,
+		.crc = block->header_crc,
 	};
 	wal->stats.blocks++;
 	wal->stats.bytes += bytes;
 	wal->stats.commands += wal->pending.n;
 	wal->pending = (struct sluice_wal_pending){.open = false};
 	sluice_wal_chain_advance(chain, block);
-	return hand_over(wal, slot);
+	return sluice_wal_hand_over(wal, slot);
 }
 
 int sluice_wal_submit_control(struct sluice_wal *wal, uint16_t type, uint64_t state_hash,
@@ -170,11 +197,34 @@ int sluice_wal_submit_control(struct sluice_wal *wal, uint16_t type, uint64_t st
 	return submit_block(wal, type);
 }
 
+int sluice_wal_submit_open(struct sluice_wal *wal, uint64_t state_hash, uint64_t report_first)
+{
+	wal->open_owed = sluice_wal_chain_at_end(&wal->chain);
+	wal->open_state_hash = state_hash;
+	wal->open_report_first = report_first;
+	wal->open_seq = wal->chain.block_seq;
+	return wal->open_owed ?
+		       0 :
+		       sluice_wal_submit_control(wal, SLUICE_WAL_OPEN, state_hash, report_first);
+}
+
 int sluice_wal_submit(struct sluice_wal *wal)
 {
 	if (wal->error)
 		return wal->error;
 	return wal->pending.n > 0 ? submit_block(wal, SLUICE_WAL_DATA) : 0;
+}
+
+/*
+ * Full, and the newest snapshot holds all but the last block: the next one, by which the start goes
+ * on, needs another block that is witnessed.
+ */
+static bool needs_witness(const struct sluice_wal *wal)
+{
+	const struct sluice_wal_snapshot *newest = sluice_snapshot_newest(&wal->super);
+
+	return newest && sluice_wal_full(wal) &&
+	       newest->place.block_seq + 1 >= wal->chain.block_seq;
 }
 
 int sluice_wal_seal(struct sluice_wal *wal)
@@ -183,7 +233,10 @@ int sluice_wal_seal(struct sluice_wal *wal)
 		return wal->error;
 	sluice_assert(wal->started);
 	if (wal->pending.n > 0 || wal->durable_seq != wal->chain.block_seq ||
-	    !(wal->chain.flags & SLUICE_WAL_DATA) || sluice_wal_chain_at_end(&wal->chain))
+	    (!(wal->chain.flags & SLUICE_WAL_DATA) && !needs_witness(wal)))
+		return 0;
+	/* Once into a full log: commands come again only when it is not full. */
+	if (sluice_wal_left_bytes(wal) <= SLUICE_WAL_RESERVE_BYTES / 2)
 		return 0;
 	return sluice_wal_submit_control(wal, SLUICE_WAL_SEAL, 0, 0);
 }
@@ -194,11 +247,24 @@ void sluice_wal_reports_taken(struct sluice_wal *wal, uint64_t report)
 		wal->reports_taken = report;
 }
 
+/* Records in the largest block that may be written now: not over the segment, not the reserve. */
+static uint32_t capacity(const struct sluice_wal *wal)
+{
+	uint64_t room = sluice_wal_chain_room(&wal->chain);
+	const uint64_t left = sluice_wal_left_bytes(wal) - SLUICE_WAL_RESERVE_BYTES;
+
+	if (room > SLUICE_WAL_BLOCK_BYTES_MAX)
+		room = SLUICE_WAL_BLOCK_BYTES_MAX;
+	if (room > left)
+		room = left;
+	return (uint32_t)((room - sizeof(struct sluice_wal_block_header)) /
+			  SLUICE_WAL_RECORD_BYTES);
+}
+
 struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t state_hash,
 					  uint64_t report_first, uint32_t *ret_n)
 {
 	struct sluice_wal_pending *pending = &wal->pending;
-	uint64_t room;
 
 	if (wal->error)
 		return NULL;
@@ -206,21 +272,17 @@ struct sluice_command *sluice_wal_reserve(struct sluice_wal *wal, uint64_t state
 	if (pending->open && pending->n == pending->capacity && sluice_wal_submit(wal))
 		return NULL;
 	if (pending->n == 0) {
-		if (sluice_wal_chain_at_end(&wal->chain) || !window_open(wal))
+		if (sluice_wal_full(wal) || !window_open(wal) || !epoch_open(wal))
 			return NULL;
-		room = sluice_wal_chain_room(&wal->chain);
-		if (room > SLUICE_WAL_BLOCK_BYTES_MAX)
-			room = SLUICE_WAL_BLOCK_BYTES_MAX;
-		room -= sizeof(struct sluice_wal_block_header);
 		*pending = (struct sluice_wal_pending){
 			.open = true,
-			.capacity = (uint32_t)(room / SLUICE_WAL_RECORD_BYTES),
+			.capacity = capacity(wal),
 			.state_hash = state_hash,
 			.report_first = report_first,
 		};
 	}
 	*ret_n = pending->capacity - pending->n;
-	return records_of(block_of(wal, wal->chain.block_seq)) + pending->n;
+	return records_of(sluice_wal_block_of(wal, wal->chain.block_seq)) + pending->n;
 }
 
 void sluice_wal_append(struct sluice_wal *wal, uint32_t n)
@@ -231,22 +293,48 @@ void sluice_wal_append(struct sluice_wal *wal, uint32_t n)
 	pending->n += n;
 }
 
-/* Whole block again, a bounded number of times for each cause. */
+/* A block or a superblock says what it said: only then is writing it again safe. */
+static bool unchanged(const struct sluice_wal_slot *slot)
+{
+	const struct sluice_wal_block_header *block = slot->write.data;
+	struct sluice_wal_fault fault;
+
+	if (slot->write.tag == SLUICE_WAL_SUPER_TAG)
+		return sluice_wal_super_valid(slot->write.data, &fault) &&
+		       ((const struct sluice_wal_super *)slot->write.data)->super_crc == slot->crc;
+	return block->block_seq == slot->write.tag && block->header_crc == slot->crc &&
+	       sluice_wal_header_intact(block, slot->write.bytes, &fault) &&
+	       sluice_wal_payload_intact(block, &fault);
+}
+
+/* The whole write again, a bounded number of times for each cause. */
 static int again(struct sluice_wal *wal, struct sluice_wal_slot *slot, int64_t result)
 {
 	bool is_short = result > 0 && result < slot->write.bytes;
 	bool interrupted = result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+	char what[WHAT_BYTES];
 
 	if ((is_short && slot->shorts++ < SHORTS_MAX) ||
 	    (interrupted && slot->agains++ < AGAINS_MAX)) {
+		sluice_assert(unchanged(slot));
 		wal->stats.resubmits++;
-		return hand_over(wal, slot);
+		return sluice_wal_hand_over(wal, slot);
 	}
 	return sluice_wal_halt(wal, result < 0 ? (int)result : -EIO,
-			       "wal-%02u offset %llu: the write of block %llu (%u bytes) gave %lld",
-			       slot->write.file, (unsigned long long)slot->write.offset,
-			       (unsigned long long)slot->write.tag, slot->write.bytes,
-			       (long long)result);
+			       "%s (%u bytes): its write gave %lld", describe(wal, slot, what),
+			       slot->write.bytes, (long long)result);
+}
+
+static int complete_super(struct sluice_wal *wal, int64_t result)
+{
+	struct sluice_wal_slot *slot = &wal->flip.slot;
+
+	if (!wal->flip.busy)
+		return sluice_wal_halt(wal, -EIO,
+				       "a completion of a superblock, and none is in flight");
+	if (result != slot->write.bytes)
+		return again(wal, slot, result);
+	return sluice_wal_flip_done(wal);
 }
 
 static int complete(struct sluice_wal *wal, const struct sluice_wal_io_done *done)
@@ -254,6 +342,8 @@ static int complete(struct sluice_wal *wal, const struct sluice_wal_io_done *don
 	struct sluice_wal_slot *slot = &wal->slots[slot_index(done->tag)];
 	uint64_t in_flight = wal->chain.block_seq - wal->durable_seq;
 
+	if (done->tag == SLUICE_WAL_SUPER_TAG)
+		return complete_super(wal, done->result);
 	if (done->tag - wal->durable_seq >= in_flight || slot->done)
 		return sluice_wal_halt(wal, -EIO,
 				       "a completion of block %llu, which is not in flight",
@@ -288,7 +378,7 @@ static int advance_durable(struct sluice_wal *wal)
 
 int sluice_wal_wait(struct sluice_wal *wal, uint64_t timeout_ns)
 {
-	struct sluice_wal_io_done done[SLUICE_WAL_WINDOW_MAX];
+	struct sluice_wal_io_done done[SLUICE_WAL_IN_FLIGHT_MAX];
 	int durable = 0;
 	int n;
 
@@ -296,7 +386,7 @@ int sluice_wal_wait(struct sluice_wal *wal, uint64_t timeout_ns)
 		return wal->error;
 	if (wal->outstanding == 0)
 		return 0;
-	n = wal->io->ops->reap(wal->io, done, SLUICE_WAL_WINDOW_MAX, timeout_ns);
+	n = wal->io->ops->reap(wal->io, done, SLUICE_WAL_IN_FLIGHT_MAX, timeout_ns);
 	if (n < 0)
 		return sluice_wal_halt(wal, n, "completions cannot be collected");
 	for (int i = 0; i < n; i++) {
@@ -314,13 +404,13 @@ int sluice_wal_poll(struct sluice_wal *wal)
 
 int sluice_wal_drain(struct sluice_wal *wal)
 {
-	struct sluice_wal_io_done done[SLUICE_WAL_WINDOW_MAX];
+	struct sluice_wal_io_done done[SLUICE_WAL_IN_FLIGHT_MAX];
 
 	/* A device that hangs has neither failed nor succeeded: keep waiting. */
 	while (!wal->error && wal->outstanding > 0)
 		sluice_wal_wait(wal, DRAIN_STEP_NS);
 	for (int i = 0; i < DRAIN_STEPS_AFTER_ERROR && wal->outstanding > 0; i++) {
-		int n = wal->io->ops->reap(wal->io, done, SLUICE_WAL_WINDOW_MAX, DRAIN_STEP_NS);
+		int n = wal->io->ops->reap(wal->io, done, SLUICE_WAL_IN_FLIGHT_MAX, DRAIN_STEP_NS);
 
 		for (; n > 0 && wal->outstanding > 0; n--)
 			wal->outstanding--;
@@ -350,7 +440,7 @@ uint64_t sluice_wal_durable_cmd_seq(const struct sluice_wal *wal)
 
 bool sluice_wal_full(const struct sluice_wal *wal)
 {
-	return sluice_wal_chain_at_end(&wal->chain);
+	return wal->open_owed || sluice_wal_left_bytes(wal) <= SLUICE_WAL_RESERVE_BYTES;
 }
 
 int sluice_wal_error(const struct sluice_wal *wal)

@@ -12,6 +12,8 @@
 
 #define QUEUE_MAX 64u
 #define SECTOR_BYTES 512u
+#define RELEASE_STEPS 200
+#define RELEASE_STEP_NS 100000000u
 
 struct fault_io {
 	struct sluice_wal_io io;
@@ -173,15 +175,20 @@ static struct sluice_wal_io_done take(struct sluice_wal_io_done *queue, uint32_t
 	return done;
 }
 
-static int collect(struct fault_io *fault, uint64_t timeout_ns)
+/* From the inner disk, whatever is held here already. */
+static int take_more(struct fault_io *fault, uint64_t timeout_ns)
 {
-	uint64_t patience_ns = fault->n_complete || fault->n_ready ? 0 : timeout_ns;
 	int n = fault->inner->ops->reap(fault->inner, fault->complete + fault->n_complete,
-					QUEUE_MAX - fault->n_complete, patience_ns);
+					QUEUE_MAX - fault->n_complete, timeout_ns);
 
 	if (n > 0)
 		fault->n_complete += (uint32_t)n;
 	return n;
+}
+
+static int collect(struct fault_io *fault, uint64_t timeout_ns)
+{
+	return take_more(fault, fault->n_complete || fault->n_ready ? 0 : timeout_ns);
 }
 
 static int fault_reap(struct sluice_wal_io *io, struct sluice_wal_io_done *ret_done, uint32_t max,
@@ -285,12 +292,17 @@ void fault_io_release(struct sluice_wal_io *io, uint64_t tag)
 {
 	struct fault_io *fault = fault_of(io);
 
-	collect(fault, 0);
-	for (uint32_t i = 0; i < fault->n_complete; i++) {
-		if (fault->complete[i].tag != tag)
-			continue;
-		fault->ready[fault->n_ready++] = take(fault->complete, &fault->n_complete, i);
-		return;
+	for (int step = 0; step < RELEASE_STEPS; step++) {
+		for (uint32_t i = 0; i < fault->n_complete; i++) {
+			if (fault->complete[i].tag != tag)
+				continue;
+			fault->ready[fault->n_ready++] = take(fault->complete, &fault->n_complete,
+							      i);
+			return;
+		}
+		/* the first look takes what is there; a disk of its own speed gets time */
+		if (take_more(fault, step ? RELEASE_STEP_NS : 0) < 0)
+			break;
 	}
 	fprintf(stderr, "fault_io: block %llu is not complete\n", (unsigned long long)tag);
 	abort();

@@ -31,13 +31,24 @@ static void need(bool ok, const char *what)
 	abort();
 }
 
+/* A number, as in the enums of wal.h. */
+static uint32_t from_environment(const char *name, uint32_t otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? (uint32_t)strtoul(value, NULL, 10) : otherwise;
+}
+
 void wal_fixture_make_dir(struct wal_fixture *fixture)
 {
 	const char *tmp = getenv("TMPDIR");
 
 	*fixture = (struct wal_fixture){.options = {
 						.segment_bytes = WAL_FIXTURE_SEGMENT_BYTES,
-						.backend = SLUICE_WAL_BACKEND_BLOCKING,
+						.backend = from_environment(
+							"WAL_BACKEND", SLUICE_WAL_BACKEND_BLOCKING),
+						.sync = from_environment("WAL_SYNC",
+									 SLUICE_WAL_SYNC_AUTO),
 						/* small snapshot files */
 						.core = {.orders_max = 1000},
 					}};
@@ -45,11 +56,20 @@ void wal_fixture_make_dir(struct wal_fixture *fixture)
 	need(mkdtemp(fixture->dir), fixture->dir);
 }
 
-void wal_fixture_make(struct wal_fixture *fixture)
+void wal_fixture_make_timed(struct wal_fixture *fixture)
 {
 	wal_fixture_make_dir(fixture);
 	need(!sluice_wal_format(fixture->dir, &fixture->options, &fixture->diag),
 	     fixture->diag.text);
+}
+
+void wal_fixture_make(struct wal_fixture *fixture)
+{
+	char path[320];
+
+	wal_fixture_make_timed(fixture);
+	wal_fixture_path(fixture, SLUICE_WAL_FILE_PROBE, path);
+	need(!truncate(path, 0), path);
 }
 
 void wal_fixture_remove(struct wal_fixture *fixture)
@@ -97,6 +117,8 @@ int wal_fixture_open_faulty(struct wal_fixture *fixture, struct sluice_wal **ret
 
 	need(!sluice_wal_io_create(&disk, fixture->dir, fixture->options.backend, &fixture->diag),
 	     fixture->diag.text);
+	disk->sync = fixture->options.sync;
+	disk->extents = fixture->options.extents;
 	need(!fault_io_create(ret_io, disk), "fault_io");
 	if (plan)
 		fault_io_plan(*ret_io, plan);

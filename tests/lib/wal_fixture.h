@@ -15,6 +15,10 @@
 #define WAL_FIXTURE_SEGMENT_BYTES (1024u * 1024u)
 #define WAL_FIXTURE_RECORDS_PER_PAGE 33u /* a 4 KiB block's */
 
+/*
+ * Over the blocking backend, unless WAL_BACKEND and WAL_SYNC in the environment say otherwise
+ * (numbers of the enums in wal.h): the same tests for every backend.
+ */
 struct wal_fixture {
 	char dir[256];
 	struct sluice_diag diag;
@@ -23,8 +27,10 @@ struct wal_fixture {
 	uint32_t image_segments;
 };
 
-/* A new directory, formatted. */
+/* A new directory, formatted; with an empty probe, so that thousands of opens time nothing. */
 void wal_fixture_make(struct wal_fixture *fixture);
+/* The same, as format leaves it. */
+void wal_fixture_make_timed(struct wal_fixture *fixture);
 /* A new directory, empty. */
 void wal_fixture_make_dir(struct wal_fixture *fixture);
 void wal_fixture_remove(struct wal_fixture *fixture);

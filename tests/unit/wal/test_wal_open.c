@@ -181,7 +181,7 @@ static void test_wal_open__refuses_impossible_options(void **state)
 	fixture->options.window = SLUICE_WAL_WINDOW_MAX + 1;
 	assert_int_equal(wal_fixture_open(fixture, &wal), -EINVAL);
 	fixture->options.window = 0;
-	fixture->options.backend = 3;
+	fixture->options.backend = 99;
 	assert_int_equal(wal_fixture_open(fixture, &wal), -EINVAL);
 	assert_null(wal);
 }

@@ -123,8 +123,12 @@ static void test_wal_writer__a_full_log_pushes_back_and_loses_nothing(void **sta
 	assert_null(sluice_wal_reserve(wal, 0, 0, &room));
 	assert_int_equal(sluice_wal_error(wal), 0);
 	assert_int_equal(wal_fixture_settle(wal), 0);
-	assert_int_equal(sluice_wal_seal(wal), 0);
-	assert_int_equal(sluice_wal_in_flight(wal), 0);
+	/* One SEAL still goes into the space that is kept, and no second one. */
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(sluice_wal_seal(wal), 0);
+		assert_int_equal(sluice_wal_in_flight(wal), i == 0);
+		assert_int_equal(wal_fixture_settle(wal), 0);
+	}
 	durable = sluice_wal_durable_cmd_seq(wal);
 	assert_int_equal(durable, sluice_wal_next_cmd_seq(wal));
 	assert_int_equal(sluice_wal_close(wal, true, NULL), 0);
@@ -139,16 +143,41 @@ static void test_wal_writer__a_full_log_pushes_back_and_loses_nothing(void **sta
 		assert_int_equal(places[i].segment_no, rolls);
 		rolls += fills;
 	}
-	assert_int_equal(rolls, SLUICE_WAL_SEGMENTS);
+	assert_int_equal(rolls, SLUICE_WAL_SEGMENTS - 1);
+	/* DATA up to the space that is kept, then SEAL and CLOSE */
+	assert_int_equal(places[n - 2].header.flags, SLUICE_WAL_SEAL);
+	assert_int_equal(places[n - 2].offset, WAL_FIXTURE_SEGMENT_BYTES - 65536);
+	assert_int_equal(places[n - 1].header.flags, SLUICE_WAL_CLOSE);
 	assert_int_equal(wal_fixture_count(fixture, &position), durable);
 	assert_int_equal(position.closed, 1);
+}
 
-	/* It can still be opened and started; it merely takes nothing more. */
-	wal = wal_fixture_start(fixture);
-	assert_true(sluice_wal_full(wal));
-	assert_null(sluice_wal_reserve(wal, 0, 0, &room));
-	assert_int_equal(sluice_wal_close(wal, true, NULL), 0);
-	assert_int_equal(wal_fixture_count(fixture, NULL), durable);
+/* The kept space is used up by restarts; then only superblocks are written. */
+static void test_wal_writer__a_full_log_can_still_be_started(void **state)
+{
+	struct wal_fixture *fixture = *state;
+	struct sluice_wal *wal = wal_fixture_start(fixture);
+	struct sluice_wal_position position;
+	uint64_t durable;
+	uint32_t room;
+
+	while (!sluice_wal_full(wal))
+		wal_fixture_block(wal, SLUICE_WAL_RECORDS_MAX);
+	durable = sluice_wal_next_cmd_seq(wal);
+	assert_int_equal(sluice_wal_close(wal, true, NULL), 0); /* 15 pages are left */
+	for (uint32_t i = 0; i < 10; i++) {
+		wal = wal_fixture_start(fixture);
+		assert_true(sluice_wal_full(wal));
+		assert_null(sluice_wal_reserve(wal, 0, 0, &room));
+		assert_int_equal(sluice_wal_seal(wal), 0);
+		assert_int_equal(sluice_wal_in_flight(wal), 0);
+		assert_int_equal(sluice_wal_size_bytes(wal) - sluice_wal_live_bytes(wal),
+				 i < 7 ? (14 - 2 * i) * 4096 : 0);
+		assert_int_equal(sluice_wal_close(wal, true, NULL), 0);
+		assert_int_equal(wal_fixture_count(fixture, &position), durable);
+		assert_int_equal(position.closed, 1);
+		assert_int_equal(position.epoch, 2 + i);
+	}
 }
 
 static void test_wal_writer__a_block_may_fill_a_segment_exactly(void **state)
@@ -397,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_wal_writer__what_is_appended_is_replayed),
 		with_log(test_wal_writer__header_carries_the_callers_values),
 		with_log(test_wal_writer__a_full_log_pushes_back_and_loses_nothing),
+		with_log(test_wal_writer__a_full_log_can_still_be_started),
 		with_log(test_wal_writer__a_block_may_fill_a_segment_exactly),
 		with_log(test_wal_writer__a_block_is_limited_to_the_room_left),
 		with_log(test_wal_writer__window_limits_next_minus_durable),
