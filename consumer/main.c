@@ -13,6 +13,7 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/value.h"
+#include "shm/clock.h"
 #include "shm/counter.h"
 #include "shm/placement.h"
 #include "shm/segment_wait.h"
@@ -44,6 +45,9 @@ static const struct sluice_option table[] = {
 	 .help = "lines of key=value instead of JSON"},
 	{"output", 'o', SLUICE_OPTION_STRING(struct consumer_options, output), .value = "FILE",
 	 .help = "append to FILE; after a crash goes on behind its last line, each number once"},
+	{"sync", 0, SLUICE_OPTION_FLAG(struct consumer_options, sync),
+	 .help = "with --output: a report is given up only when FILE is on disk; then a power cut "
+		 "loses and repeats nothing either"},
 	{"wait", 'w', SLUICE_OPTION_CHOICE(struct consumer_options, wait),
 	 .words = "adaptive|spin|yield|block|sleep|backoff|umwait", .initial = "adaptive",
 	 .help = "how to wait for events"},
@@ -172,18 +176,60 @@ static bool is_reports(const struct consumer_run *run)
 	       !strcmp(options->as, REPORTS);
 }
 
+/* The newest report that the engine has had, published (again) or not. 0: it does not say yet. */
+static uint64_t recovered(const struct consumer_run *run)
+{
+	char label[SLUICE_LABEL_BYTES];
+
+	for (uint32_t i = 0; i < run->segment.header.counter_count; i++) {
+		const struct sluice_counter *counter = &run->segment.counters[i];
+
+		if (sluice_counter_label(counter, label) && !strcmp(label, "reports_recovered"))
+			/* relaxed: a statistic, the engine's word */
+			return atomic_load_explicit(&counter->value, memory_order_relaxed);
+	}
+	return 0;
+}
+
+/*
+ * The file may be ahead of a ring that was made anew: the engine publishes again what it does not
+ * know to be taken, and says how far it will come. Nothing is read before that is known, because
+ * what is read is given up.
+ */
+static uint64_t await_end(const struct consumer_run *run)
+{
+	const uint64_t started_ns = sluice_clock_ns();
+	const uint64_t timeout_ns = run->options->wait_timeout_ns;
+	uint64_t end = sluice_tap_end(&run->tap), next;
+
+	while (run->options->ring == CONSUMER_REP && run->written_n > end && !is_stopped()) {
+		next = recovered(run);
+		if (next)
+			return next - 1 > end ? next - 1 : end;
+		if (timeout_ns && sluice_clock_ns() - started_ns >= timeout_ns)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+		end = sluice_tap_end(&run->tap);
+	}
+	return end;
+}
+
 /* What a file that is not empty says we have; what the ring says must follow it. */
 static int check_file(struct consumer_run *run)
 {
-	const uint64_t end = sluice_tap_end(&run->tap);
+	uint64_t end;
 
 	if (!run->written_n)
 		return 0;
 	run->expected_n = run->written_n + 1;
+	end = await_end(run);
 	if (run->written_n <= end)
 		return 0;
+	if (is_stopped())
+		return -EINTR;
 	return sluice_diag_set(&run->diag, EINVAL, "%s ends with n=%llu, but %s has only %llu: it is "
-			       "another instance's file", run->output.path,
+			       "another instance's file, or an engine with --durability async "
+			       "lost the rest", run->output.path,
 			       (unsigned long long)run->written_n, run->segment.header.name,
 			       (unsigned long long)end);
 }

@@ -2,9 +2,10 @@
 /*
  * main.h - the parts of sluice-consumer. Private to consumer/main*.c. One thread.
  *
- * Invariant: a position is released only after write(2) has taken the lines of everything before
- * it. Killed at any instruction, the program has lost nothing; what it wrote and did not release it
- * finds at the end of --output when it comes back, and does not write again.
+ * Invariant: a position is released only after write(2), and with --sync fdatasync(2), has taken
+ * the lines of everything before it. Killed at any instruction, the program has lost nothing; what
+ * it wrote and did not release it finds at the end of --output when it comes back, and does not
+ * write again.
  */
 #ifndef SLUICE_CONSUMER_MAIN_H
 #define SLUICE_CONSUMER_MAIN_H
@@ -38,6 +39,7 @@ struct consumer_options {
 	uint32_t policy; /* enum consumer_policy; AUTO until the ring is known */
 	uint32_t wait;	 /* enum sluice_wait_strategy */
 	bool text;
+	bool sync;
 	uint64_t lag_max;
 	uint64_t count;
 	uint64_t until_idle_ns; /* 0: no */

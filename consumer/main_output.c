@@ -6,6 +6,9 @@
 #include "consumer/main.h"
 
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,6 +40,9 @@ int consumer_output_flush(struct consumer_run *run)
 		else if (bytes < 0 && errno != EINTR)
 			return failed(run, "write to");
 	}
+	/* one error is the end: the next fdatasync would not tell of the same bytes again */
+	if (output->used && run->options->sync && fdatasync(output->fd))
+		return failed(run, "sync");
 	output->used = 0;
 	return 0;
 }
@@ -89,6 +95,24 @@ foreign:
 			       "is not appended to", output->path);
 }
 
+/* A file that is on disk is worth nothing without its name. */
+static int sync_name(struct consumer_run *run)
+{
+	char path[PATH_MAX];
+	int fd, rc;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s", run->output.path) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return failed(run, "open");
+	}
+	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return failed(run, "open the directory of");
+	rc = fsync(fd);
+	close(fd);
+	return rc ? failed(run, "sync the directory of") : 0;
+}
+
 int consumer_output_open(struct consumer_run *run)
 {
 	struct consumer_output *output = &run->output;
@@ -102,12 +126,19 @@ int consumer_output_open(struct consumer_run *run)
 	if (!output->buffer)
 		return sluice_diag_set(&run->diag, ENOMEM, "no memory for the output's buffer");
 	if (!output->path) {
+		if (run->options->sync)
+			return sluice_diag_set(&run->diag, EINVAL, "--sync needs --output FILE");
 		output->fd = STDOUT_FILENO;
 		return 0;
 	}
 	output->fd = open(output->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (output->fd < 0 || fstat(output->fd, &status))
 		return failed(run, "open");
+	if (run->options->sync && !S_ISREG(status.st_mode))
+		return sluice_diag_set(&run->diag, EINVAL, "--sync: %s is no file on a disk",
+				       output->path);
+	if (run->options->sync && sync_name(run))
+		return -EIO;
 	/* a pipe or a device has no end to look at; commands have no number of their own */
 	if (!S_ISREG(status.st_mode) || !status.st_size || run->options->ring == CONSUMER_CMD)
 		return 0;

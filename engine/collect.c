@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef BUFFER_REPORTS /* the simulator's rings are small */
 #define BUFFER_REPORTS 4096u
+#endif
 
 static void *grow(void *array, size_t *room, size_t count, size_t bytes)
 {
@@ -36,9 +38,9 @@ static void collect_report(struct engine_collector *collector, const struct slui
 	const uint64_t sequence = report->n - 1;
 	struct sluice_report seen;
 
-	if (!ring->segment)
-		return; /* no rings yet: all of it was visible in an earlier life */
-	if ((int64_t)(sequence - engine->out.published) >= 0) {
+	if (!ring->segment && report->n < collector->keep_from)
+		return;
+	if (!ring->segment || (int64_t)(sequence - engine->out.published) >= 0) {
 		collector->reports = grow(collector->reports, &collector->report_room,
 					  collector->report_count, sizeof(*report));
 		collector->reports[collector->report_count++] = *report;
@@ -80,7 +82,7 @@ static void collector_room(struct sluice_sink *sink)
 }
 
 int engine_collector_init(struct engine_collector *collector, struct engine *engine,
-			  uint64_t report_first, struct sluice_diag *diag)
+			  uint64_t report_first, uint64_t md_first, struct sluice_diag *diag)
 {
 	struct sluice_sink *sink = &collector->sink;
 
@@ -96,7 +98,7 @@ int engine_collector_init(struct engine_collector *collector, struct engine *eng
 	}
 	sink->report_mask = sink->md_mask = BUFFER_REPORTS - 1;
 	sink->report_next = collector->report_drained = report_first;
-	sink->md_next = collector->md_drained = 1;
+	sink->md_next = collector->md_drained = md_first;
 	sink->report_limit = sink->report_next + BUFFER_REPORTS;
 	sink->md_limit = sink->md_next + BUFFER_REPORTS;
 	sink->report_flags = engine_report_flags(engine);

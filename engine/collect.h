@@ -14,7 +14,8 @@ struct engine_collector {
 	struct engine *engine;
 	struct sluice_sink sink;
 	uint64_t report_drained, md_drained; /* numbers below were looked at */
-	struct sluice_report *reports;	     /* numbers from report_first on, not visible yet */
+	uint64_t keep_from; /* no rings yet: reports below were taken in an earlier life */
+	struct sluice_report *reports;	     /* to be published: dense, up to the newest */
 	size_t report_count, report_room;
 	struct sluice_md_event *md;
 	size_t md_count, md_room;
@@ -22,8 +23,9 @@ struct engine_collector {
 	struct sluice_diag *diag;
 };
 
+/* report_first and md_first are the numbers of what the replay will cause first. */
 int engine_collector_init(struct engine_collector *collector, struct engine *engine,
-			  uint64_t report_first, struct sluice_diag *diag);
+			  uint64_t report_first, uint64_t md_first, struct sluice_diag *diag);
 void engine_collector_release(struct engine_collector *collector);
 
 /* Looks at everything that the sink has got, and gives it room again. */

@@ -304,6 +304,8 @@ static void open_statistics(struct engine *engine)
 	engine->orders_live = sluice_counter_open(rep, "orders_live", SLUICE_COUNTER_GAUGE, owner);
 	engine->wal_in_flight = sluice_counter_open(rep, "wal_in_flight", SLUICE_COUNTER_GAUGE,
 						    owner);
+	engine->recovered = sluice_counter_open(rep, ENGINE_REPORTS_RECOVERED, SLUICE_COUNTER_GAUGE,
+						owner);
 	engine->report_ns = sluice_histogram_open(rep, "publish_to_report_ns", owner);
 	engine->commit_hist_ns = sluice_histogram_open(rep, "commit_ns", owner);
 	engine->take_ns = sluice_histogram_open(&engine->cmd, "publish_to_take_ns",
@@ -365,7 +367,8 @@ int engine_instance_join(struct engine *engine, struct sluice_diag *diag)
 	engine->tombstones_said = atomic_load_explicit(&engine->cmd.control->tombstones,
 						       memory_order_relaxed);
 	return engine->take_ns && engine->report_ns && engine->commit_hist_ns &&
-			       engine->wal_in_flight ?
+			       engine->recovered && engine_supervise_open(engine) &&
+			       engine_watch_open(engine) ?
 		       0 :
 		       sluice_diag_set(diag, EBADMSG,
 				       "%s: the statistics tables are full or damaged",

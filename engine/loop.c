@@ -26,8 +26,6 @@
 #define IDLE_WAIT_NS 10000000u
 #define BLOCK_AFTER_NS 2000000u /* idle: from then on no yielding before each sleep */
 #define YIELD_NS 40000u		/* then sleep in the kernel for the completion */
-#define COMMIT_WAIT_NS 200000u
-#define NOTES_EVERY_NS 50000000u
 #define ROOM_LOW 64u
 #define SAY_AFTER_NS 1000000000u
 
@@ -118,7 +116,7 @@ static bool should_submit(const struct engine *engine, uint64_t now_ns)
 	       now_ns - engine->submitted_ns > engine->commit_ewma_ns / STAGGER;
 }
 
-static int step_submit(struct engine *engine)
+int engine_step_submit(struct engine *engine)
 {
 	const uint64_t now_ns = sluice_clock_ns();
 	int rc;
@@ -140,51 +138,7 @@ static void on_commit(uint64_t latency_ns, uint32_t n_cmds, void *arg)
 	(void)n_cmds;
 	sluice_histogram_record(engine->commit_hist_ns, latency_ns);
 	engine->commit_ewma_ns = (engine->commit_ewma_ns * 7 + latency_ns) / 8;
-}
-
-/* Every producer that came has left, and nothing is unread anywhere. */
-static bool is_drained(struct engine *engine)
-{
-	struct sluice_control *control = engine->cmd.control;
-
-	/* relaxed: the lock bytes, looked at after it, say who lives */
-	if (!atomic_load_explicit(&control->producers_joined, memory_order_relaxed) ||
-	    sluice_participant_count(&engine->cmd, SLUICE_ROLE_PRODUCER) != 0)
-		return false;
-	/* relaxed: nobody is left to raise it */
-	if (atomic_load_explicit(&control->claim, memory_order_relaxed) != engine->in.next)
-		return false;
-	return !engine->wal ||
-	       (!sluice_wal_pending_bytes(engine->wal) && !sluice_wal_in_flight(engine->wal));
-}
-
-/*
- * True when nothing is left and nothing can come. One that joined just before the ring was closed
- * is told at its next claim; what it had published by then is executed like everything else.
- */
-static bool end_once(struct engine *engine)
-{
-	if (!is_drained(engine))
-		return false;
-	if (engine->closed)
-		return true;
-	sluice_ring_set_state(&engine->cmd, SLUICE_STATE_DRAINING);
-	engine->closed = true;
-	return is_drained(engine);
-}
-
-/* Slots of claims that were given up, or whose producer died, since it was last said. */
-static void say_tombstones(struct engine *engine)
-{
-	/* relaxed: statistic */
-	const uint64_t tombstones = atomic_load_explicit(&engine->cmd.control->tombstones,
-							 memory_order_relaxed);
-
-	if (tombstones == engine->tombstones_said)
-		return;
-	sluice_cli_log(ENGINE_PROGRAM, "claims=unfinished tombstones=%llu",
-		       (unsigned long long)(tombstones - engine->tombstones_said));
-	engine->tombstones_said = tombstones;
+	engine_watch_commit(engine, latency_ns, sluice_clock_ns());
 }
 
 /* Nothing to execute, submit or publish. */
@@ -198,7 +152,7 @@ static int step_idle(struct engine *engine)
 		engine->idle_ns = now_ns;
 	if (engine->wal && sluice_wal_in_flight(engine->wal)) {
 		if (now_ns - engine->idle_ns > YIELD_NS)
-			return sluice_wal_wait(engine->wal, COMMIT_WAIT_NS);
+			return sluice_wal_wait(engine->wal, ENGINE_COMMIT_WAIT_NS);
 		sched_yield();
 		return 0;
 	}
@@ -212,8 +166,11 @@ static int step_idle(struct engine *engine)
 		engine->sealed = true;
 		return sluice_wal_seal(engine->wal);
 	}
-	say_tombstones(engine);
+	engine_say_tombstones(engine);
 	if (engine->wal && sluice_wal_full(engine->wal)) {
+		rc = sluice_wal_seal(engine->wal);
+		if (rc)
+			return rc;
 		/* commands that cannot be taken are no reason to stay awake */
 		nanosleep(&(struct timespec){.tv_nsec = IDLE_WAIT_NS}, NULL);
 		return 0;
@@ -226,7 +183,7 @@ static int step_idle(struct engine *engine)
 	return rc == -ETIMEDOUT || rc == -EPIPE || rc == -EAGAIN ? 0 : rc;
 }
 
-static int step(struct engine *engine)
+int engine_step(struct engine *engine)
 {
 	int progress = 0, rc;
 
@@ -242,7 +199,7 @@ static int step(struct engine *engine)
 		return rc;
 	progress |= rc;
 	if (engine->wal) {
-		rc = step_submit(engine);
+		rc = engine_step_submit(engine);
 		if (rc < 0)
 			return rc;
 		progress |= rc;
@@ -256,74 +213,17 @@ static int step(struct engine *engine)
 	return rc < 0 ? rc : 0;
 }
 
-static void say_full(struct engine *engine)
+int engine_round(struct engine *engine, uint64_t now_ns)
 {
-	if (engine->full_said || !engine->wal || !sluice_wal_full(engine->wal))
-		return;
-	engine->full_said = true;
-	sluice_cli_log(ENGINE_PROGRAM,
-		       "waiting=\"the log in %s is full: commands stay in %s.cmd\" "
-		       "try=\"start over with a larger --wal-size in another directory\"",
-		       engine->options.wal, engine->options.name);
-}
-
-/* Finishes what is in the core and the log; the state after this is closed cleanly. */
-static int finish(struct engine *engine)
-{
-	int rc = 0;
-
-	say_tombstones(engine);
-	while (!rc && engine->wal &&
-	       (sluice_wal_pending_bytes(engine->wal) || sluice_wal_in_flight(engine->wal))) {
-		rc = step_submit(engine);
-		if (rc >= 0)
-			rc = sluice_wal_wait(engine->wal, COMMIT_WAIT_NS);
-		rc = rc > 0 ? 0 : rc;
-		if (!rc)
-			engine_publish(engine);
-	}
-	if (!rc)
-		engine_publish(engine);
-	return rc;
-}
-
-/* --once: the reports wait for their readers, then the rings go. */
-static int retire(struct engine *engine)
-{
-	while (!sluice_producer_drained(&engine->out)) {
-		if (sluice_signals_stop())
-			return 0;
-		sluice_producer_await_drain(&engine->out, IDLE_WAIT_NS);
-	}
-	sluice_ring_set_state(&engine->rep, SLUICE_STATE_DRAINING);
-	sluice_ring_set_state(&engine->md, SLUICE_STATE_DRAINING);
-	engine_instance_retire(engine);
-	return 0;
-}
-
-static void write_hash(struct engine *engine)
-{
-	struct sluice_control *const controls[] = {engine->cmd.control, engine->rep.control};
-	const uint64_t hash = sluice_core_state_hash(engine->core);
-
-	for (int i = 0; i < 2; i++) {
-		/* relaxed: the state change that follows publishes them */
-		atomic_store_explicit(&controls[i]->note[SLUICE_NOTE_STATE_HASH], hash,
-				      memory_order_relaxed);
-		atomic_store_explicit(&controls[i]->note[SLUICE_NOTE_HASH_SEQ], engine->executed,
-				      memory_order_relaxed);
-	}
-	sluice_cli_log(ENGINE_PROGRAM,
-		       "done commands=%llu reports=%llu state_hash=%016llx "
-		       "chain_hash=%016llx",
-		       (unsigned long long)engine->executed,
-		       (unsigned long long)(engine->sink.report_next - 1), (unsigned long long)hash,
-		       (unsigned long long)sluice_core_chain_hash(engine->core));
+	engine_tell_taken(engine);
+	engine_watch(engine, now_ns);
+	engine_notes(engine);
+	return engine_supervise(engine, now_ns);
 }
 
 int engine_run(struct engine *engine, struct sluice_diag *diag)
 {
-	uint64_t notes_ns = 0;
+	uint64_t round_ns = 0;
 	int rc = 0;
 
 	if (engine->wal)
@@ -331,32 +231,15 @@ int engine_run(struct engine *engine, struct sluice_diag *diag)
 	while (!rc && !sluice_signals_stop()) {
 		const uint64_t now_ns = sluice_clock_ns();
 
-		rc = step(engine);
-		if (now_ns - notes_ns < NOTES_EVERY_NS)
+		rc = engine_step(engine);
+		if (rc || now_ns - round_ns < ENGINE_ROUND_NS)
 			continue;
-		notes_ns = now_ns;
-		engine_notes(engine);
-		say_full(engine);
-		if (engine->options.once && end_once(engine))
+		round_ns = now_ns;
+		rc = engine_round(engine, now_ns);
+		if (!rc && engine->options.once && engine_end_once(engine))
 			break;
 	}
 	if (!rc)
-		rc = finish(engine);
-	if (rc) {
-		engine_halt(engine, rc);
-		engine_notes(engine);
-		return sluice_diag_set(diag, -rc, "halted: %s",
-				       engine->wal && sluice_wal_error(engine->wal) ?
-					       sluice_wal_error_text(engine->wal) :
-					       strerror(-rc));
-	}
-	engine_notes(engine);
-	write_hash(engine);
-	if (engine->wal) {
-		rc = sluice_wal_close(engine->wal, true, diag);
-		engine->wal = NULL;
-	}
-	if (!rc && engine->options.once && !sluice_signals_stop())
-		rc = retire(engine);
-	return rc;
+		return engine_finish(engine, diag);
+	return engine_stop(engine, rc, diag);
 }

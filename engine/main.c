@@ -19,7 +19,7 @@
 
 static const struct sluice_option table[] = {
 	{"name", 'n', SLUICE_OPTION_STRING(struct engine_options, name), .value = "NAME",
-	 .required = true, .help = "the instance: rings NAME.cmd, NAME.rep and NAME.md"},
+	 .help = "the instance: rings NAME.cmd, NAME.rep and NAME.md; needed unless --follow"},
 	{"wal", 0, SLUICE_OPTION_STRING(struct engine_options, wal), .value = "DIR",
 	 .help = "directory of the log; needed unless --durability off"},
 	{"format", 0, SLUICE_OPTION_FLAG(struct engine_options, format),
@@ -28,10 +28,31 @@ static const struct sluice_option table[] = {
 	 .min = SLUICE_WAL_SEGMENTS * SLUICE_WAL_SEGMENT_BYTES_MIN, .max = 1ull << 40,
 	 .help = "with --format: bytes of all 16 segments together"},
 	{"wal-io", 0, SLUICE_OPTION_CHOICE(struct engine_options, wal_backend),
-	 .words = "auto|io_uring|blocking", .initial = "auto", .help = "how the log is written"},
+	 .words = "auto|io_uring|blocking|thread", .initial = "auto",
+	 .help = "how the log is written; thread: auto's choice in a thread of its own"},
+	{"wal-sync", 0, SLUICE_OPTION_CHOICE(struct engine_options, wal_sync),
+	 .words = "auto|dsync|link", .initial = "auto",
+	 .help = "io_uring: a synchronous write, or a write and a linked fdatasync; auto: both are "
+		 "timed at the start"},
+	{"wal-extents", 0, SLUICE_OPTION_CHOICE(struct engine_options, wal_extents),
+	 .words = "repair|refuse", .initial = "repair",
+	 .help = "space of the log that was never written, as in a sparse copy"},
 	{"wal-window", 0, SLUICE_OPTION_COUNT(struct engine_options, window), .initial = "4",
 	 .min = 1, .max = SLUICE_WAL_WINDOW_MAX,
 	 .help = "most blocks between the next one and the durable one"},
+	{"follower", 0, SLUICE_OPTION_CHOICE(struct engine_options, follower), .words = "on|off",
+	 .initial = "on",
+	 .help = "a second process that replays the log, checks the state and takes snapshots"},
+	{"snapshot-every", 0, SLUICE_OPTION_SIZE(struct engine_options, snapshot_every),
+	 .initial = "0", .max = 1ull << 40,
+	 .help = "bytes of log between two snapshots; 0: a quarter of the log"},
+	{"snapshot-rate", 0, SLUICE_OPTION_SIZE(struct engine_options, snapshot_rate),
+	 .initial = "32M", .max = 1ull << 40,
+	 .help = "bytes a second of a snapshot's writes, while there is room in the log; 0: all"},
+	{"follow", 0, SLUICE_OPTION_FLAG(struct engine_options, follow),
+	 .help = "be the follower of a log, and of NAME's engine if there is a NAME"},
+	{"parent", 0, SLUICE_OPTION_COUNT(struct engine_options, parent), .value = "PID",
+	 .initial = "0", .help = "with --follow: end with this process, which is the parent"},
 	{"durability", 'd', SLUICE_OPTION_CHOICE(struct engine_options, durability),
 	 .words = "batch|async|off", .initial = "batch",
 	 .help = "batch: durable before visible; async: journaled, not waited for; off: no log"},
@@ -72,19 +93,34 @@ static const struct sluice_cli_command command = {
 		"Creates the rings NAME.cmd, NAME.rep and NAME.md, or takes up those that a "
 		"predecessor left, replays its log, and goes on where the log ends.\n\n"
 		"SIGINT and SIGTERM end it cleanly and leave the rings for a restart. After a kill "
-		"the same command line goes on: nothing visible is lost, repeated or changed.",
+		"the same command line goes on: nothing visible is lost, repeated or changed.\n\n"
+		"The log goes round: what lies before the older of two snapshots is written over. "
+		"They are taken by a follower, which the engine starts and restarts; while the log "
+		"is full, commands stay in their ring. After a loss of the rings (a reboot) reports "
+		"that were not taken are published again under their numbers.",
 	.options = table,
 	.option_count = sizeof(table) / sizeof(table[0]),
 	.examples = {{"sluice-engine --name x --wal /var/lib/sluice/x --format",
 		      "a new instance with a 1 GiB log"},
 		     {"sluice-engine --name x --durability off --once",
-		      "no log; ends with its producers"}},
+		      "no log; ends with its producers"},
+		     {"sluice-engine --follow --name x --wal /var/lib/sluice/x",
+		      "a follower by hand, of an engine with --follower off"}},
 };
 
 static int check_options(struct engine_options *options, struct sluice_diag *diag)
 {
 	int rc;
 
+	if (!options->name && !options->follow) {
+		rc = sluice_diag_set(diag, EINVAL, "--name is missing: which instance?");
+		sluice_diag_hint(diag, "sluice-engine --name x --wal ./x.wal --format");
+		return rc;
+	}
+	if (options->follow)
+		return options->wal ? 0 :
+				      sluice_diag_set(diag, EINVAL,
+						      "--follow needs --wal DIR: which log?");
 	if (options->durability == ENGINE_OFF)
 		return options->wal || options->format ?
 			       sluice_diag_set(diag, EINVAL,
@@ -126,12 +162,21 @@ static void release(struct engine *engine)
 	free(engine->scratch);
 }
 
+static int follow(const struct engine_options *options, struct sluice_diag *diag)
+{
+	int rc = 0;
+
+	if (strcmp(options->cpu, "none") && strcmp(options->cpu, "auto"))
+		rc = sluice_placement_bind_list(options->cpu, diag);
+	return rc ? rc : engine_follow(options, diag);
+}
+
 static int start(struct engine *engine, struct sluice_diag *diag)
 {
-	int rc = check_options(&engine->options, diag);
+	int rc;
 
-	if (!rc)
-		rc = place(&engine->options, diag);
+	engine_supervise_cpus(engine);
+	rc = place(&engine->options, diag);
 	if (rc)
 		return rc;
 	engine->scratch = calloc(256, sizeof(*engine->scratch));
@@ -168,11 +213,14 @@ int main(int argc, char **argv)
 	sluice_signals_install();
 	/* a file size limit is an error of the write, which says more than a killed process */
 	signal(SIGXFSZ, SIG_IGN);
-	rc = start(&engine, &diag);
+	rc = check_options(&engine.options, &diag);
+	if (!rc)
+		rc = engine.options.follow ? follow(&engine.options, &diag) :
+					     start(&engine, &diag);
 	exit_code = rc == -EINVAL ? SLUICE_EXIT_USAGE : sluice_exit_from_error(rc);
 	if (rc == -EINTR) /* asked to stop while starting */
 		rc = exit_code = 0;
-	else if (!rc && (rc = engine_run(&engine, &diag)))
+	else if (!rc && !engine.options.follow && (rc = engine_run(&engine, &diag)))
 		exit_code = SLUICE_EXIT_FAILED;
 	if (rc)
 		sluice_cli_error(ENGINE_PROGRAM, exit_code, &diag);

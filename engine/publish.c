@@ -14,12 +14,19 @@
 #include "shm/clock.h"
 
 #define ROOM_CHUNK 1024u    /* reports claimed at a time */
+#ifndef MD_ROOM_CHUNK	    /* the simulator's rings are small */
 #define MD_ROOM_CHUNK 1024u /* taken from what lossy readers can still see: kept small */
+#endif
 #define ROOM_WAIT_NS 50000000u
 #define SAY_AFTER_NS 1000000000u
 #define COMMIT_WAIT_NS 1000000u
 
 static void make_room(struct sluice_sink *sink);
+
+static bool is_after(uint64_t sequence, uint64_t other)
+{
+	return (int64_t)(sequence - other) > 0;
+}
 
 /* What every report of this engine says of its durability, replayed ones as well. */
 uint16_t engine_report_flags(const struct engine *engine)
@@ -162,6 +169,35 @@ static void make_room(struct sluice_sink *sink)
 	_exit(1);
 }
 
+/*
+ * What is let go by everybody whom reports are kept for; with drop that is everything that was
+ * shown. A gate that makes no sense is the next claim's business.
+ */
+void engine_tell_taken(struct engine *engine)
+{
+	uint64_t taken = engine->out.published;
+	int error = 0;
+
+	if (!engine->wal)
+		return;
+	if (engine->options.reports == ENGINE_REPORTS_KEEP)
+		taken = sluice_gate_min(&engine->out.ring, taken, &error);
+	if (!error && !is_after(taken, engine->out.published))
+		sluice_wal_reports_taken(engine->wal, taken + 1);
+}
+
+/* The same from what the last claim saw: no block is further behind than the ring is long. */
+static void tell_gate(struct engine *engine)
+{
+	const struct sluice_producer *out = &engine->out;
+	const uint64_t taken = engine->options.reports == ENGINE_REPORTS_KEEP ? out->gate :
+										out->published;
+
+	/* before the first claim nobody has looked */
+	if (out->membership != UINT64_MAX && !is_after(taken, out->published))
+		sluice_wal_reports_taken(engine->wal, taken + 1);
+}
+
 void engine_mark_push(struct engine *engine)
 {
 	struct engine_mark *mark = &engine->marks[engine->marks_next % ENGINE_MARKS];
@@ -171,6 +207,7 @@ void engine_mark_push(struct engine *engine)
 	mark->report_next = engine->sink.report_next;
 	mark->md_next = engine->sink.md_next;
 	engine->marks_next++;
+	tell_gate(engine);
 }
 
 /* Names of symbols whose add_symbol is durable, into all three directories. */
@@ -215,11 +252,6 @@ static void record_latency(struct engine *engine, uint64_t from, uint64_t to)
 		if (send_ns && send_ns < now_ns)
 			sluice_histogram_record(engine->report_ns, now_ns - send_ns);
 	}
-}
-
-static bool is_after(uint64_t sequence, uint64_t other)
-{
-	return (int64_t)(sequence - other) > 0;
 }
 
 /* Marks may be older than what is visible: with async everything went out when it was submitted. */
@@ -294,6 +326,7 @@ void engine_notes(struct engine *engine)
 	sluice_counter_set(engine->wal_commands, wal.commands);
 	sluice_counter_set(engine->wal_in_flight,
 			   engine->wal ? sluice_wal_in_flight(engine->wal) : 0);
+	engine_supervise_notes(engine);
 	for (int i = 0; i < 2; i++) {
 		_Atomic uint64_t *note = controls[i]->note;
 

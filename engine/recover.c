@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recover.c - start: replay the log's durable prefix, check it against what the rings prove, begin
- * a new epoch, publish the reports that a dead predecessor did not get out, and take up the command
- * ring where the log ends.
+ * recover.c - start: take up the newest good snapshot, replay the log's durable rest, check it
+ * against what the rings prove, begin a new epoch, publish the reports that a dead predecessor did
+ * not get out, and take up the command ring where the log ends.
+ *
+ * Rings that survived must hold what the log holds. Rings that are gone are made anew: NAME.cmd for
+ * the next command, NAME.rep for the first report that is not known to be taken. Those reports are
+ * published again, under their numbers; who has them already skips them.
  *
  * Nothing is published before the new epoch is durable. A crash at any point leaves rings and log
  * as they were, but for the epoch; the next start repeats the same steps.
@@ -12,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "cli/report.h"
 #include "cli/signals.h"
@@ -19,6 +24,7 @@
 
 #define PUBLISH_WAIT_NS 1000000000u
 #define STOP_CHECK_NS 100000000u
+#define FULL_STEP_NS 10000000u
 #define SAY_AFTER_TRIES 10
 #define LOCK_WAIT_QUIET_MS 500u
 
@@ -47,8 +53,8 @@ static int replay_block(const struct sluice_wal_block_header *header,
 	return collector->mismatch ? engine_collector_mismatch(collector) : 0;
 }
 
-static int core_create(struct engine *engine, const struct sluice_core_options *options,
-		       struct sluice_diag *diag)
+static int take_core_memory(struct engine *engine, const struct sluice_core_options *options,
+			    struct sluice_diag *diag)
 {
 	engine->core_bytes = sluice_core_bytes(options);
 	if (!engine->core_bytes)
@@ -71,8 +77,29 @@ static int core_create(struct engine *engine, const struct sluice_core_options *
 				       "no %zu MiB of memory for the books: lower "
 				       "--orders-max or --symbols-max",
 				       engine->core_bytes >> 20);
-	engine->core = sluice_core_init(engine->core_memory, options);
-	sluice_assert(engine->core);
+	return 0;
+}
+
+/* The state that replay starts from; the position may have changed for an older snapshot's. */
+static int core_create(struct engine *engine, struct sluice_wal_position *position,
+		       struct sluice_diag *diag)
+{
+	int rc = take_core_memory(engine, &position->core, diag);
+
+	if (rc)
+		return rc;
+	if (!engine->wal) {
+		engine->core = sluice_core_init(engine->core_memory, &position->core);
+		sluice_assert(engine->core);
+		return 0;
+	}
+	rc = sluice_wal_restore(engine->wal, engine->core_memory, &engine->core, diag);
+	if (rc)
+		return rc;
+	sluice_wal_position(engine->wal, position);
+	if (sluice_wal_snapshot_text(engine->wal)[0])
+		sluice_cli_log(ENGINE_PROGRAM, "snapshot_passed_over=\"%s\"",
+			       sluice_wal_snapshot_text(engine->wal));
 	return 0;
 }
 
@@ -96,6 +123,8 @@ static int open_log(struct engine *engine, struct sluice_wal_position *ret_posit
 		.segment_bytes = options->wal_size / SLUICE_WAL_SEGMENTS,
 		.window = (uint32_t)options->window,
 		.backend = options->wal_backend,
+		.sync = options->wal_sync,
+		.extents = options->wal_extents,
 		.core = core_options(options),
 	};
 	int rc = 0;
@@ -121,78 +150,12 @@ static int open_log(struct engine *engine, struct sluice_wal_position *ret_posit
 	if (rc)
 		return rc;
 	sluice_wal_position(engine->wal, ret_position);
+	if (sluice_wal_mended_text(engine->wal)[0])
+		sluice_cli_log(ENGINE_PROGRAM, "mended=\"%s\"",
+			       sluice_wal_mended_text(engine->wal));
 	if (ret_position->torn)
 		sluice_cli_log(ENGINE_PROGRAM, "torn_tail=\"%s\"",
 			       sluice_wal_tail_text(engine->wal));
-	return 0;
-}
-
-/* Rings that survived prove what was acknowledged: the log must hold it (D4). */
-static int check_witnesses(struct engine *engine, const struct sluice_wal_position *position,
-			   struct sluice_diag *diag)
-{
-	const struct sluice_ring *rep = &engine->out.ring;
-	const uint64_t last = engine->out.published - 1;
-	const bool any_report = engine->out.published != engine->rep.header.base_sequence;
-	const uint64_t base = engine->cmd.header.base_sequence;
-	/* made, and killed before the log knew of them: only good for where the log ends */
-	const bool untouched = engine->in.released == base && !any_report &&
-			       (!engine->wal || base == position->next_cmd_seq);
-	struct sluice_report report;
-	char who[96];
-	int rc;
-
-	if (!engine->wal) {
-		if (untouched)
-			return 0;
-		rc = sluice_diag_set(diag, EBADMSG,
-				     "%s was used by an engine that is gone, and "
-				     "without a log its state is lost",
-				     engine->options.name);
-		sluice_diag_hint(diag, "sluice gc -n %s --yes   # start over",
-				 engine->options.name);
-		return rc;
-	}
-	if (!untouched && memcmp(position->ring_uuid, engine->cmd.header.uuid, 16)) {
-		rc = sluice_diag_set(diag, EBADMSG,
-				     "%s.cmd was consumed by an engine with another "
-				     "log than %s",
-				     engine->options.name, engine->options.wal);
-		sluice_diag_hint(diag, "sluice gc -n %s --yes   # forgets what the rings hold",
-				 engine->options.name);
-		return rc;
-	}
-	snprintf(who, sizeof(who), "%s.cmd (the engine's position)", engine->options.name);
-	rc = sluice_wal_witness(engine->wal, engine->in.released, who, diag);
-	if (rc || !any_report)
-		return rc;
-	report = *(const struct sluice_report *)sluice_ring_payload(rep, last);
-	if (report.n != last + 1)
-		return sluice_diag_set(diag, EBADMSG, "%s.rep: slot of report %llu holds %llu",
-				       engine->options.name, (unsigned long long)(last + 1),
-				       (unsigned long long)report.n);
-	if ((report.head.flags & SLUICE_REPORT_DURABILITY_MASK) != SLUICE_REPORT_DURABLE)
-		return 0;
-	snprintf(who, sizeof(who), "%s.rep (report %llu was visible)", engine->options.name,
-		 (unsigned long long)report.n);
-	return sluice_wal_witness(engine->wal, report.cmd_seq + 1, who, diag);
-}
-
-/* The ring must still hold everything that the log does not. */
-static int check_continuity(struct engine *engine, uint64_t next, struct sluice_diag *diag)
-{
-	/* relaxed: the producer, if it lives, only raises it */
-	const uint64_t claim = atomic_load_explicit(&engine->cmd.control->claim,
-						    memory_order_relaxed);
-
-	if ((int64_t)(next - engine->in.released) < 0 || (int64_t)(claim - next) < 0 ||
-	    claim - engine->in.released > engine->in.ring.slot_count)
-		return sluice_diag_set(diag, EBADMSG,
-				       "%s.cmd holds commands %llu to %llu, the log "
-				       "ends before %llu: they do not belong together",
-				       engine->options.name,
-				       (unsigned long long)engine->in.released,
-				       (unsigned long long)claim, (unsigned long long)next);
 	return 0;
 }
 
@@ -236,6 +199,19 @@ static int publish_collected(struct engine *engine, struct engine_collector *col
 	return 0;
 }
 
+/* A log that is full before the engine runs: follower and consumers must make room all the same. */
+static int await_snapshot(struct engine *engine)
+{
+	int rc;
+
+	engine_tell_taken(engine);
+	rc = engine_supervise(engine, sluice_clock_ns());
+	if (rc)
+		return rc;
+	nanosleep(&(struct timespec){.tv_nsec = FULL_STEP_NS}, NULL);
+	return sluice_signals_stop() ? -EINTR : 0;
+}
+
 /*
  * With durability async the predecessor may have shown reports of commands that never reached the
  * log. They are still in the command ring: execute them again, and compare instead of publish.
@@ -260,16 +236,12 @@ static int catch_up(struct engine *engine, struct engine_collector *collector,
 				engine->options.name, (unsigned long long)engine->md_out.published);
 		record = sluice_wal_reserve(engine->wal, sluice_core_chain_hash(engine->core),
 					    collector->sink.report_next, &room);
-		if (!record && sluice_wal_full(engine->wal))
-			return sluice_diag_set(diag, ENOSPC,
-					       "%s is full, and %s.rep shows report %llu of a "
-					       "command that is not in it",
-					       engine->options.wal, engine->options.name,
-					       (unsigned long long)engine->out.published);
 		if (!record) {
 			rc = sluice_wal_submit(engine->wal);
 			if (rc >= 0)
 				rc = sluice_wal_wait(engine->wal, PUBLISH_WAIT_NS);
+			if (rc >= 0 && sluice_wal_full(engine->wal))
+				rc = await_snapshot(engine);
 			if (rc < 0)
 				return rc;
 			continue;
@@ -297,7 +269,7 @@ static int begin(struct engine *engine, struct engine_collector *collector,
 {
 	const uint64_t next = engine->wal ? sluice_wal_next_cmd_seq(engine->wal) :
 					    engine->cmd.header.base_sequence;
-	int rc = check_continuity(engine, next, diag);
+	int rc = engine_check_continuity(engine, next, diag);
 
 	if (rc)
 		return rc;
@@ -332,52 +304,98 @@ static int begin(struct engine *engine, struct engine_collector *collector,
 	return rc;
 }
 
-int engine_recover(struct engine *engine, struct sluice_diag *diag)
+/* The log, the state it starts from, and rings that a predecessor left. */
+static int take_up(struct engine *engine, bool existed, struct sluice_wal_position *position,
+		   struct sluice_diag *diag)
 {
-	const bool existed = engine_instance_exists(engine);
-	const uint64_t started_ns = sluice_clock_ns();
-	struct sluice_wal_position position = {.start_report = 1};
-	struct engine_collector collector;
 	int rc = 0;
 
 	if (existed)
 		rc = engine_instance_check_free(engine, diag);
 	if (!rc && engine->options.durability != ENGINE_OFF)
-		rc = open_log(engine, &position, diag);
+		rc = open_log(engine, position, diag);
 	else
-		position.core = core_options(&engine->options);
+		position->core = core_options(&engine->options);
 	if (!rc)
-		rc = core_create(engine, &position.core, diag);
+		rc = core_create(engine, position, diag);
 	if (!rc && existed)
 		rc = engine_instance_attach(engine, diag);
 	if (!rc && existed)
 		rc = engine_instance_join(engine, diag);
 	if (!rc && existed)
-		rc = check_witnesses(engine, &position, diag);
+		rc = engine_check_rings(engine, position, diag);
+	return rc;
+}
+
+/* Rings for a log that has none (any more). */
+static int make_rings(struct engine *engine, const struct engine_collector *collector,
+		      const struct sluice_wal_position *position, struct sluice_diag *diag)
+{
+	const uint64_t report_end = collector->sink.report_next;
+	const uint64_t report_first = report_end < collector->keep_from ? report_end :
+									  collector->keep_from;
+	int rc = engine_instance_open(engine, engine->wal ? position->next_cmd_seq : 0,
+				      report_first - 1, collector->sink.md_next - 1, diag);
+
+	return rc ? rc : engine_instance_join(engine, diag);
+}
+
+/* Numbers that a consumer's file may end with are known before the first of them is published. */
+static void tell_recovered(struct engine *engine, const struct engine_collector *collector)
+{
+	const uint64_t end = collector->sink.report_next - 1;
+
+	sluice_counter_set(engine->recovered,
+			   1 + (end > engine->out.published ? end : engine->out.published));
+}
+
+static void say_recovered(const struct engine *engine, const struct engine_collector *collector,
+			  const struct sluice_wal_position *position, uint64_t started_ns)
+{
+	if (engine->wal)
+		sluice_cli_log(ENGINE_PROGRAM,
+			       "recovered_commands=%llu reports=%llu republished=%zu snapshot=%llu "
+			       "snapshot_commands=%llu took_ms=%llu",
+			       (unsigned long long)(position->next_cmd_seq -
+						    position->start_cmd_seq),
+			       (unsigned long long)(collector->sink.report_next - 1),
+			       collector->report_count, (unsigned long long)position->snapshot,
+			       (unsigned long long)(position->snapshot ? position->start_cmd_seq :
+									 0),
+			       (unsigned long long)((sluice_clock_ns() - started_ns) / 1000000u));
+}
+
+int engine_recover(struct engine *engine, struct sluice_diag *diag)
+{
+	const bool existed = engine_instance_exists(engine);
+	const uint64_t started_ns = sluice_clock_ns();
+	struct sluice_wal_position position = {.start_report = 1, .start_md = 1};
+	struct engine_collector collector;
+	int rc = take_up(engine, existed, &position, diag);
+
 	if (rc)
 		return rc;
-	rc = engine_collector_init(&collector, engine, position.start_report, diag);
+	rc = engine_collector_init(&collector, engine, position.start_report, position.start_md,
+				   diag);
 	if (rc)
 		return rc;
+	/* what lies before a snapshot was taken, or there would be no snapshot */
+	if (engine->options.reports == ENGINE_REPORTS_DROP)
+		collector.keep_from = UINT64_MAX;
+	else if (position.reports_taken > position.start_report)
+		collector.keep_from = position.reports_taken;
+	else
+		collector.keep_from = position.start_report;
 	if (engine->wal)
 		rc = sluice_wal_replay(engine->wal, replay_block, &collector, diag);
-	if (!rc && !existed) {
-		rc = engine_instance_open(engine, engine->wal ? position.next_cmd_seq : 0,
-					  collector.sink.report_next - 1,
-					  collector.sink.md_next - 1, diag);
-		if (!rc)
-			rc = engine_instance_join(engine, diag);
-	}
+	if (!rc && !existed)
+		rc = make_rings(engine, &collector, &position, diag);
+	if (!rc)
+		tell_recovered(engine, &collector);
 	if (!rc)
 		rc = begin(engine, &collector, diag);
-	if (!rc && engine->wal)
-		sluice_cli_log(ENGINE_PROGRAM,
-			       "recovered_commands=%llu reports=%llu republished=%zu "
-			       "took_ms=%llu",
-			       (unsigned long long)(position.next_cmd_seq - position.start_cmd_seq),
-			       (unsigned long long)(collector.sink.report_next - 1),
-			       collector.report_count,
-			       (unsigned long long)((sluice_clock_ns() - started_ns) / 1000000u));
+	if (!rc)
+		say_recovered(engine, &collector, &position, started_ns);
 	engine_collector_release(&collector);
 	return rc;
 }

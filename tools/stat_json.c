@@ -84,7 +84,8 @@ static void counts_json(struct sluice_json *json, const struct sluice_tool_sampl
 		const char *label = sluice_tool_count_label[i];
 
 		snprintf(key, sizeof(key), "%s%s", label,
-			 i == SLUICE_TOOL_WAL_BYTES ? "" : "_count");
+			 i == SLUICE_TOOL_WAL_BYTES || i >= SLUICE_TOOL_LOG_LIVE_BYTES ? "" :
+											  "_count");
 		sluice_json_u64(json, key, sample->count[i]);
 		if (!earlier || i >= SLUICE_TOOL_ORDERS_LIVE)
 			continue;

@@ -11,6 +11,8 @@
 const char *const sluice_tool_count_label[SLUICE_TOOL_COUNTS] = {
 	"commands",  "reports",	   "trades",	   "rejected",	  "duplicates",
 	"wal_bytes", "wal_blocks", "wal_commands", "orders_live", "wal_in_flight",
+	"snapshots", "log_live_bytes", "log_bytes", "log_full", "stalled",
+	"follower_alarm", "follower_cmd_seq",
 };
 
 const char *const sluice_tool_latency_label[SLUICE_TOOL_LATENCIES] = {

@@ -21,6 +21,13 @@ enum sluice_tool_count {
 	SLUICE_TOOL_WAL_COMMANDS,
 	SLUICE_TOOL_ORDERS_LIVE, /* from here on gauges */
 	SLUICE_TOOL_WAL_IN_FLIGHT,
+	SLUICE_TOOL_SNAPSHOTS,
+	SLUICE_TOOL_LOG_LIVE_BYTES, /* from here on with their unit, or none */
+	SLUICE_TOOL_LOG_BYTES,
+	SLUICE_TOOL_LOG_FULL,
+	SLUICE_TOOL_STALLED, /* the log's disk does not answer */
+	SLUICE_TOOL_FOLLOWER_ALARM,
+	SLUICE_TOOL_FOLLOWER_CMD_SEQ,
 	SLUICE_TOOL_COUNTS
 };
 extern const char *const sluice_tool_count_label[SLUICE_TOOL_COUNTS];

@@ -127,7 +127,7 @@ lost_writes() { # MODE
 # 16 segments of 1 MiB: room for some 130,000 commands in large blocks, fewer in small ones
 full_log() {
 	fresh
-	start_engine --reports drop
+	start_engine --reports drop --follower off
 	start_producer --generate --count 400000 --seed 3
 	check 'full log: it is said' says "$place/engine" 'is full: commands stay'
 	check 'full log: the producer waits' kill -0 "$producer_pid"
@@ -137,7 +137,7 @@ full_log() {
 	kill -TERM "$engine_pid"
 	check 'full log: SIGTERM ends the engine with 0' ends_with 0 "$engine_pid"
 	check 'full log: it verifies' verifies "$place/log"
-	start_engine --reports drop
+	start_engine --reports drop --follower off
 	check 'full log: starts again' ready 2
 	kill -TERM "$engine_pid" "$producer_pid"
 	check 'full log: ends again' ends_with 0 "$engine_pid"

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main_follow.c - sluice-engine --follow: a process around a follower (engine/wal/follower.h).
+ *
+ * It looks at NAME.rep read-only while an engine serves it, and is attached for writing only for
+ * the moment of a store, so that it keeps no dead instance alive. There it stores how far it is,
+ * and puts the number of a snapshot into the mailbox of engine/supervise.h; while a number is in
+ * it, no snapshot is begun. Ring and engine may come, go
+ * and come again; without a name there is neither, and the snapshots are for whoever starts next.
+ *
+ * One thread. It runs when nobody else wants the CPU, unless the log fills up: then everybody waits
+ * for it. A crash leaves a number in the mailbox at most, which the engine deals with by itself.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+#include "cli/signals.h"
+#include "engine/engine.h"
+#include "engine/wal/follower.h"
+#include "shm/clock.h"
+
+#define NS_PER_MS 1000000ull
+#define SLEEP_MIN_NS (5 * NS_PER_MS)
+#define SLEEP_MAX_NS (100 * NS_PER_MS)
+#define ROUND_NS (250 * NS_PER_MS)     /* between looks at the ring and at the log's fill */
+#define ANNOUNCE_NS (1000 * NS_PER_MS) /* before a number that was refused is put in again */
+#define LOCK_STEP_MS 500u
+#define LOCK_TRIES 20
+
+struct following {
+	const struct engine_options *options;
+	struct sluice_follower *follower;
+	struct sluice_follower_view view;
+	struct sluice_segment rep; /* read-only; base NULL: not attached */
+	const struct sluice_counter *ready, *cmd_seq, *live_bytes;
+	uint64_t announced; /* number put into the mailbox last */
+	uint64_t announced_ns;
+	uint64_t said; /* snapshots up to it were said to be whole */
+	uint64_t round_ns, stored_ns;
+	bool hurried; /* not idle priority */
+};
+
+/* The counter with this label; an engine that serves the ring has opened it. */
+static struct sluice_counter *find_counter(const struct sluice_segment *segment, const char *label)
+{
+	char found[SLUICE_LABEL_BYTES];
+
+	for (uint32_t i = 0; i < segment->header.counter_count; i++)
+		if (sluice_counter_label(&segment->counters[i], found) && !strcmp(found, label))
+			return &segment->counters[i];
+	return NULL;
+}
+
+static uint64_t value(const struct sluice_counter *counter)
+{
+	/* relaxed: a lone number; what it speaks of is on disk, and looked at there */
+	return atomic_load_explicit(&counter->value, memory_order_relaxed);
+}
+
+static bool is_served(const struct following *following)
+{
+	return sluice_segment_is_named(&following->rep) &&
+	       sluice_participant_count(&following->rep, SLUICE_ROLE_PRODUCER) > 0;
+}
+
+static void detach(struct following *following)
+{
+	sluice_segment_close(&following->rep);
+	memset(&following->rep, 0, sizeof(following->rep));
+	following->ready = following->cmd_seq = following->live_bytes = NULL;
+	following->announced = 0;
+}
+
+/* Not an error if it cannot be had: there may be an engine later. */
+static void attach(struct following *following)
+{
+	char name[SLUICE_SEGMENT_NAME_BYTES];
+
+	snprintf(name, sizeof(name), "%s.rep", following->options->name);
+	if (sluice_segment_attach(&following->rep, name, SLUICE_ACCESS_READ, NULL))
+		return;
+	following->ready = find_counter(&following->rep, ENGINE_SNAPSHOT_READY);
+	following->cmd_seq = find_counter(&following->rep, ENGINE_FOLLOWER_CMD_SEQ);
+	following->live_bytes = find_counter(&following->rep, "log_live_bytes");
+	if (!following->ready || !following->cmd_seq || !following->live_bytes ||
+	    !is_served(following))
+		detach(following);
+}
+
+static void look_at_ring(struct following *following)
+{
+	if (!following->options->name)
+		return;
+	if (!following->rep.base) {
+		attach(following);
+	} else if (!is_served(following)) {
+		/* nobody names what the mailbox speaks of, and an engine that starts empties it */
+		detach(following);
+	}
+}
+
+/*
+ * Attached for writing for a moment, and not at idle priority meanwhile: somebody who removes the
+ * rings of a dead engine would find them in use for as long as nobody lets this process run.
+ */
+static void store(const struct following *following, const char *label, uint64_t number)
+{
+	const struct sched_param none = {0};
+	struct sluice_segment segment = {0};
+	char name[SLUICE_SEGMENT_NAME_BYTES];
+	struct sluice_counter *counter;
+
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	snprintf(name, sizeof(name), "%s.rep", following->options->name);
+	if (!sluice_segment_attach(&segment, name, SLUICE_ACCESS_WRITE, NULL)) {
+		counter = find_counter(&segment, label);
+		if (counter)
+			sluice_counter_set(counter, number);
+		sluice_segment_close(&segment);
+	}
+	if (!following->hurried)
+		sched_setscheduler(0, SCHED_IDLE, &none);
+}
+
+/* What the engine is told; and whether it may be naming a snapshot now. */
+static void tell(struct following *following, uint64_t now_ns)
+{
+	const struct sluice_follower_view *view = &following->view;
+	const bool again = now_ns - following->announced_ns >= ANNOUNCE_NS;
+
+	if (!following->rep.base) {
+		sluice_follower_hold(following->follower, false);
+		return;
+	}
+	if (now_ns - following->stored_ns >= ROUND_NS &&
+	    value(following->cmd_seq) != view->cmd_seq) {
+		following->stored_ns = now_ns;
+		store(following, ENGINE_FOLLOWER_CMD_SEQ, view->cmd_seq);
+	}
+	if (!value(following->ready) && view->snapshot_whole > view->snapshot_named &&
+	    (view->snapshot_whole != following->announced || again)) {
+		following->announced = view->snapshot_whole;
+		following->announced_ns = now_ns;
+		store(following, ENGINE_SNAPSHOT_READY, view->snapshot_whole);
+	}
+	sluice_follower_hold(following->follower, value(following->ready) != 0);
+}
+
+static void say_snapshot(struct following *following)
+{
+	const struct sluice_follower_view *view = &following->view;
+
+	if (view->snapshot_whole <= following->said)
+		return;
+	following->said = view->snapshot_whole;
+	if (view->snapshot_whole > view->snapshot_named)
+		sluice_cli_log(
+			ENGINE_PROGRAM, "snapshot=written number=%llu blocks=%llu commands=%llu",
+			(unsigned long long)view->snapshot_whole,
+			(unsigned long long)view->block_seq, (unsigned long long)view->cmd_seq);
+}
+
+/* Out of everybody's way, until the log is half full. Neither needs a privilege. */
+static void choose_priority(struct following *following, bool first)
+{
+	const struct sluice_follower_view *view = &following->view;
+	const struct sched_param none = {0};
+	uint64_t live = view->live_bytes;
+	bool hurried;
+
+	if (following->rep.base && value(following->live_bytes) > live)
+		live = value(following->live_bytes);
+	hurried = live > (following->hurried ? view->log_bytes / 8 * 3 : view->log_bytes / 2);
+	if (hurried == following->hurried && !first)
+		return;
+	following->hurried = hurried;
+	if (!sched_setscheduler(0, hurried ? SCHED_OTHER : SCHED_IDLE, &none) &&
+	    (!first || hurried))
+		sluice_cli_log(ENGINE_PROGRAM, "follower_priority=%s log_live_percent=%llu",
+			       hurried ? "normal" : "idle",
+			       (unsigned long long)(live / (view->log_bytes / 100)));
+}
+
+static void pause_ns(uint64_t ns)
+{
+	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
+}
+
+static int run(struct following *following, struct sluice_diag *diag)
+{
+	uint64_t sleep_ns = SLEEP_MIN_NS;
+
+	while (!sluice_signals_stop()) {
+		const uint64_t now_ns = sluice_clock_ns();
+		int rc;
+
+		sluice_follower_view(following->follower, &following->view);
+		if (now_ns - following->round_ns >= ROUND_NS) {
+			const bool first = !following->round_ns;
+
+			following->round_ns = now_ns;
+			look_at_ring(following);
+			choose_priority(following, first);
+		}
+		tell(following, now_ns);
+		say_snapshot(following);
+		rc = sluice_follower_step(following->follower, diag);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			pause_ns(sleep_ns);
+		sleep_ns *= 2;
+		if (rc > 0 || following->view.writing)
+			sleep_ns = SLEEP_MIN_NS;
+		else if (sleep_ns > SLEEP_MAX_NS)
+			sleep_ns = SLEEP_MAX_NS;
+	}
+	return 0;
+}
+
+/* In steps, so that a signal ends the wait for a predecessor. */
+static int open_follower(struct following *following, struct sluice_diag *diag)
+{
+	const struct engine_options *options = following->options;
+	const struct sluice_follower_options follow = {
+		.every_bytes = options->snapshot_every,
+		.rate_bytes = options->snapshot_rate,
+		.lock_wait_ms = LOCK_STEP_MS,
+	};
+	int rc = -EBUSY;
+
+	for (int i = 0; rc == -EBUSY && i < LOCK_TRIES && !sluice_signals_stop(); i++) {
+		struct sluice_wal_io *io;
+
+		rc = sluice_wal_io_blocking_create(&io, options->wal, diag);
+		if (!rc)
+			rc = sluice_follower_open(&following->follower, io, &follow, diag);
+		if (rc == -EBUSY && i == 0)
+			sluice_cli_log(ENGINE_PROGRAM,
+				       "waiting=\"somebody else writes the snapshots in %s\"",
+				       options->wal);
+	}
+	return rc == -EBUSY && sluice_signals_stop() ? -EINTR : rc;
+}
+
+/* False: the parent is gone already. */
+static bool tie_to_parent(uint64_t parent)
+{
+	if (!parent)
+		return true;
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* it may have died before that */
+	return (uint64_t)getppid() == parent;
+}
+
+int engine_follow(const struct engine_options *options, struct sluice_diag *diag)
+{
+	struct following following = {.options = options};
+	int rc;
+
+	if (!tie_to_parent(options->parent))
+		return 0;
+	rc = open_follower(&following, diag);
+	if (rc)
+		return rc;
+	sluice_follower_view(following.follower, &following.view);
+	following.said = following.view.snapshot_named;
+	sluice_cli_log(ENGINE_PROGRAM, "following=\"%s\" snapshot=%llu block=%llu command=%llu",
+		       options->wal, (unsigned long long)following.view.snapshot_named,
+		       (unsigned long long)following.view.block_seq,
+		       (unsigned long long)following.view.cmd_seq);
+	rc = run(&following, diag);
+	if (following.rep.base)
+		detach(&following);
+	sluice_follower_close(following.follower);
+	return rc;
+}

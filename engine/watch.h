@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch.h - is the log's disk answering, and as fast as it can? Raises a counter and says so; never
+ * decides anything: a write that hangs has neither failed nor succeeded.
+ *
+ * The engine's thread, at every commit and every round.
+ */
+#ifndef SLUICE_ENGINE_WATCH_H
+#define SLUICE_ENGINE_WATCH_H
+
+#include "shm/counter.h"
+
+struct engine;
+
+struct engine_watch {
+	uint64_t moved_ns; /* when something last became durable, or nothing was on its way */
+	bool stalled;
+	uint64_t second_ns;	  /* beginning of the second that is being looked at */
+	uint64_t second_least_ns; /* its fastest commit */
+	uint64_t second_commits;
+	uint64_t warned_ns; /* 0: never */
+	struct sluice_counter *stalled_counter, *slow_counter;
+};
+
+bool engine_watch_open(struct engine *engine);
+
+/* Of every commit. */
+void engine_watch_commit(struct engine *engine, uint64_t latency_ns, uint64_t now_ns);
+
+/* Of every round. */
+void engine_watch(struct engine *engine, uint64_t now_ns);
+
+#endif
