@@ -104,7 +104,7 @@ static int from_log(struct book *book, struct sluice_diag *diag)
 		return err;
 	book->source = "log";
 	book->is_complete = true;
-	err = sluice_tool_replay_init(&replay, sluice_wal_reader_super(reader), diag);
+	err = sluice_tool_replay_init(&replay, reader, diag);
 	if (!err) {
 		err = sluice_tool_replay_log(&replay, reader, UINT64_MAX);
 		if (err)

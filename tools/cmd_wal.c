@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_wal.c - `sluice wal`: the group of commands on a log directory. All of them only read. */
+/*
+ * cmd_wal.c - `sluice wal`: the group of commands on a log directory. All of them only read, but
+ * truncate-tail with --yes or --undo.
+ */
 #include "tools/tool.h"
 
 static const struct sluice_tool *const group[] = {
 	&sluice_tool_wal_dump,
 	&sluice_tool_wal_verify,
 	&sluice_tool_wal_stat,
+	&sluice_tool_wal_inspect,
+	&sluice_tool_wal_truncate,
 	NULL,
 };
 

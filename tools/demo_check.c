@@ -76,7 +76,7 @@ static int replay_open(struct sluice_demo *demo, struct sluice_tool_replay *repl
 
 	if (err)
 		return err;
-	err = sluice_tool_replay_init(replay, sluice_wal_reader_super(reader), diag);
+	err = sluice_tool_replay_init(replay, reader, diag);
 	if (!err) {
 		err = sluice_tool_replay_log(replay, reader, UINT64_MAX);
 		if (!err && !replay->diverged)

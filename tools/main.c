@@ -2,8 +2,8 @@
 /*
  * main.c - `sluice`, the command people learn: finds the command in the table and runs it; what is
  * not in the table is run as the program sluice-NAME. Everything it looks at is opened read-only;
- * only `gc`, `evict`, `drain` and `retire` with --yes, and `demo`, change or remove something, each
- * its own kind. One thread.
+ * only `gc`, `evict`, `drain`, `retire` and `wal truncate-tail` with --yes, and `demo`, change or
+ * remove something, each its own kind. One thread.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -12,30 +12,43 @@ static void make_room(struct sluice_sink *sink)
 	sink->md_limit = UINT64_MAX;
 }
 
-int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct sluice_wal_super *super,
+/* What a snapshot has counted so far; an empty core has counted nothing. */
+static void go_on_from(struct sluice_tool_replay *replay)
+{
+	struct sluice_core_stats stats;
+
+	sluice_core_stats(replay->core, &stats);
+	replay->first_cmd_seq = stats.commands;
+	replay->next_cmd_seq = stats.commands;
+	replay->sink = (struct sluice_sink){
+		.reports = replay->reports,
+		.report_mask = SLUICE_TOOL_REPLAY_SLOTS - 1,
+		.report_next = stats.reports + 1,
+		.md_next = stats.md_events + 1,
+		.make_room = make_room,
+	};
+	make_room(&replay->sink);
+}
+
+int sluice_tool_replay_init(struct sluice_tool_replay *replay, struct sluice_wal_reader *reader,
 			    struct sluice_diag *diag)
 {
+	const struct sluice_wal_limits *limits = &sluice_wal_reader_super(reader)->limits;
 	const struct sluice_core_options options = {
-		.symbols_max = super->limits.symbols_max,
-		.orders_max = super->limits.orders_max,
-		.levels_max = super->limits.levels_max,
-		.sessions_max = super->limits.sessions_max,
-		.window_ticks = super->limits.window_ticks,
-		.risk = super->limits.risk,
+		.symbols_max = limits->symbols_max,
+		.orders_max = limits->orders_max,
+		.levels_max = limits->levels_max,
+		.sessions_max = limits->sessions_max,
+		.window_ticks = limits->window_ticks,
+		.risk = limits->risk,
 	};
 	const size_t bytes = sluice_core_bytes(&options);
+	int ret;
 
 	memset(replay, 0, sizeof(*replay));
-	if (super->semantics != SLUICE_CORE_SEMANTICS)
-		return sluice_diag_set(
-			diag, EPROTO,
-			"the log was written by matching rules %u, this program has %u",
-			super->semantics, SLUICE_CORE_SEMANTICS);
-	if (super->start.cmd_seq || !bytes)
+	if (!bytes)
 		return sluice_diag_set(diag, EPROTO,
-				       "the log starts at command %llu with limits that this "
-				       "program cannot replay",
-				       (unsigned long long)super->start.cmd_seq);
+				       "the log has limits that this program cannot replay");
 	replay->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			      0);
 	if (replay->memory == MAP_FAILED) {
@@ -43,16 +56,10 @@ int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct slui
 		return sluice_diag_set(diag, ENOMEM, "no %zu bytes of memory for a replay", bytes);
 	}
 	replay->memory_bytes = bytes;
-	replay->core = sluice_core_init(replay->memory, &options);
-	sluice_assert(replay->core);
-	replay->sink = (struct sluice_sink){
-		.reports = replay->reports,
-		.report_mask = SLUICE_TOOL_REPLAY_SLOTS - 1,
-		.report_next = super->start.report,
-		.md_next = 1,
-		.make_room = make_room,
-	};
-	make_room(&replay->sink);
+	ret = sluice_wal_reader_restore(reader, replay->memory, &replay->core, diag);
+	if (ret)
+		return ret;
+	go_on_from(replay);
 	return 0;
 }
 

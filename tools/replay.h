@@ -18,6 +18,7 @@ struct sluice_tool_replay {
 	size_t memory_bytes;
 	struct sluice_sink sink;
 	struct sluice_report reports[SLUICE_TOOL_REPLAY_SLOTS]; /* of the sink; nobody reads them */
+	uint64_t first_cmd_seq; /* where it began: 0, or behind a snapshot */
 	uint64_t next_cmd_seq;
 	uint64_t blocks;
 	/* the first block whose header says something else than this core */
@@ -29,10 +30,11 @@ struct sluice_tool_replay {
 };
 
 /*
- * An empty core with the log's own limits. -EPROTO: other matching rules or a log that starts from
- * a snapshot; -ENOMEM. The struct must not move afterwards.
+ * A core with the log's own limits, in the state where the reader's first block begins: empty, or
+ * that of a snapshot. Before the reader's first next. -EBADMSG: no snapshot that the log needs is
+ * good; -ENOMEM, -EPROTO. The struct must not move afterwards; release it in any case.
  */
-int sluice_tool_replay_init(struct sluice_tool_replay *replay, const struct sluice_wal_super *super,
+int sluice_tool_replay_init(struct sluice_tool_replay *replay, struct sluice_wal_reader *reader,
 			    struct sluice_diag *diag);
 void sluice_tool_replay_release(struct sluice_tool_replay *replay);
 

@@ -71,7 +71,7 @@ static int print_group(const struct sluice_tool *group)
 	printf("sluice %s - %s\n\nusage: sluice %s COMMAND [OPTION...]\n\n", group->name,
 	       group->summary, group->name);
 	for (const struct sluice_tool *const *row = group->group; *row; row++)
-		printf("  %-10s %s\n", (*row)->name, sluice_tool_summary(*row));
+		printf("  %-14s %s\n", (*row)->name, sluice_tool_summary(*row));
 	printf("\nMore on one of them: sluice %s COMMAND --help\n", group->name);
 	return sluice_tool_finish("sluice", SLUICE_EXIT_OK);
 }

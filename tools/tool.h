@@ -31,6 +31,8 @@ extern const struct sluice_tool sluice_tool_wal;
 extern const struct sluice_tool sluice_tool_wal_dump;
 extern const struct sluice_tool sluice_tool_wal_verify;
 extern const struct sluice_tool sluice_tool_wal_stat;
+extern const struct sluice_tool sluice_tool_wal_inspect;
+extern const struct sluice_tool sluice_tool_wal_truncate;
 extern const struct sluice_tool sluice_tool_gc;
 extern const struct sluice_tool sluice_tool_evict;
 extern const struct sluice_tool sluice_tool_drain;

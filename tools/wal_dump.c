@@ -13,8 +13,8 @@
 #include "engine/wal/reader.h"
 #include "shm/clock.h"
 #include "shm/event_names.h"
-#include "tools/event.h"
 #include "tools/tool.h"
+#include "tools/wal_lines.h"
 #include "tools/wal_summary.h"
 
 #define FOLLOW_PAUSE_NS 20000000
@@ -32,14 +32,12 @@ struct dump_options {
 
 struct dump {
 	struct dump_options options;
-	struct sluice_names names;
+	struct sluice_tool_wal_lines lines;
 	struct sluice_wal_reader *reader;
 	uint64_t started_realtime_ns;
+	uint64_t next_cmd_seq; /* shown or passed over below */
 	uint64_t shown;
 	uint32_t types; /* bit per enum sluice_command_type */
-	uint32_t symbols;
-	uint32_t symbols_max;
-	bool is_json;
 };
 
 static const struct sluice_option table[] = {
@@ -65,7 +63,9 @@ static const struct sluice_cli_command command = {
 	.description = "Each line begins with the command's number, its block and its epoch. The "
 		       "JSON of a command can be fed to sluice-producer again.\n\n"
 		       "Names are those that add_symbol and add_asset gave, in the order of the "
-		       "log.",
+		       "log.\n\n"
+		       "A log that goes round begins at the older of its two snapshots; the "
+		       "number of its first command is said on standard error.",
 	.options = table,
 	.option_count = sizeof(table) / sizeof(*table),
 	.positionals = {{.name = "DIR",
@@ -107,53 +107,6 @@ static int parse_types(const char *text, uint32_t *ret_types, struct sluice_diag
 	return 0;
 }
 
-/* The engine numbers symbols densely, in order of the first add_symbol of each name. */
-static void learn(struct dump *dump, const struct sluice_command *entry)
-{
-	const struct sluice_command_define *define = &entry->u.define;
-	const size_t bytes = strnlen(define->name, sizeof(define->name));
-
-	if (entry->head.type != SLUICE_CMD_ADD_SYMBOL || dump->symbols == dump->symbols_max ||
-	    bytes == sizeof(define->name) || !sluice_name_is_valid(define->name, bytes))
-		return;
-	for (uint32_t id = 0; id < dump->symbols; id++) {
-		const struct sluice_name *known = sluice_names_get(&dump->names,
-								   SLUICE_DIRECTORY_SYMBOL, id);
-
-		if (known && !strcmp(known->name, define->name))
-			return;
-	}
-	if (!sluice_names_add(&dump->names, SLUICE_DIRECTORY_SYMBOL, dump->symbols, define->name,
-			      define->price_decimals, define->qty_decimals))
-		dump->symbols++;
-}
-
-static void show(struct dump *dump, const struct sluice_wal_block_header *header,
-		 const struct sluice_command *entry, uint64_t cmd_seq)
-{
-	char text[SLUICE_EVENT_TEXT_MAX];
-	char hex[2 * sizeof(*entry) + 1];
-	size_t bytes = sluice_command_text(text, sizeof(text),
-					   dump->is_json ? SLUICE_EVENT_JSON : SLUICE_EVENT_LINE,
-					   entry, &dump->names);
-
-	if (bytes && text[bytes - 1] == '\n')
-		text[--bytes] = '\0';
-	sluice_tool_hex(hex, entry, sizeof(*entry));
-	if (dump->is_json)
-		printf("{\"schema\":\"sluice.wal.dump/"
-		       "1\",\"cmd_seq\":%llu,\"block\":%llu,\"epoch\":%u,\"command\":%s%s%s%s}\n",
-		       (unsigned long long)cmd_seq, (unsigned long long)header->block_seq,
-		       header->epoch, text, dump->options.hex ? ",\"hex\":\"" : "",
-		       dump->options.hex ? hex : "", dump->options.hex ? "\"" : "");
-	else
-		printf("%10llu %8llu %3u  %s\n", (unsigned long long)cmd_seq,
-		       (unsigned long long)header->block_seq, header->epoch, text);
-	if (dump->options.hex && !dump->is_json)
-		sluice_tool_hex_dump(entry, sizeof(*entry));
-	dump->shown++;
-}
-
 /* False: the dump is at its end. */
 static bool show_block(struct dump *dump, const struct sluice_wal_block_header *header,
 		       const struct sluice_command *commands)
@@ -166,13 +119,18 @@ static bool show_block(struct dump *dump, const struct sluice_wal_block_header *
 		const uint64_t cmd_seq = header->first_cmd_seq + i;
 		const uint16_t type = commands[i].head.type;
 
-		learn(dump, &commands[i]);
+		sluice_tool_wal_lines_learn(&dump->lines, &commands[i]);
+		if (cmd_seq < dump->next_cmd_seq)
+			continue; /* shown before the log was opened again */
+		dump->next_cmd_seq = cmd_seq + 1;
 		if (cmd_seq > options->to || (options->max && dump->shown == options->max))
 			return false;
 		if (cmd_seq >= options->from &&
 		    (dump->types == UINT32_MAX ||
-		     (type < SLUICE_CMD_TYPES && dump->types >> type & 1)))
-			show(dump, header, &commands[i], cmd_seq);
+		     (type < SLUICE_CMD_TYPES && dump->types >> type & 1))) {
+			sluice_tool_wal_lines_show(&dump->lines, header, &commands[i], cmd_seq);
+			dump->shown++;
+		}
 	}
 	return !options->max || dump->shown != options->max;
 }
@@ -226,30 +184,67 @@ static int tell_verdict(struct dump *dump)
 	return SLUICE_EXIT_OK;
 }
 
+/* A log that goes round no longer has its first commands: say where it begins. */
+static void tell_begin(const struct dump *dump)
+{
+	const uint64_t first = dump->lines.first_cmd_seq;
+
+	if (first <= dump->next_cmd_seq || first <= dump->options.from || sluice_cli_is_quiet())
+		return;
+	fflush(stdout);
+	fprintf(stderr,
+		"%s: the log begins at command %llu: what was before is in a snapshot, and written "
+		"over\n",
+		command.program, (unsigned long long)first);
+}
+
+/* Opens the log and walks it; -ESTALE: it has moved on faster than it could be read. */
+static int open_and_walk(struct dump *dump, struct sluice_diag *diag)
+{
+	int rc = sluice_wal_reader_open(&dump->reader, dump->options.dir, diag);
+
+	if (rc)
+		return rc;
+	rc = sluice_tool_wal_lines_init(&dump->lines, dump->reader, diag);
+	if (rc)
+		return rc;
+	tell_begin(dump);
+	rc = walk(dump);
+	if (rc < 0) {
+		sluice_diag_set(diag, -rc, "cannot read the log in %s: %s", dump->options.dir,
+				rc == -ESTALE ? "it is written over faster than it is read" :
+						strerror(-rc));
+		sluice_diag_hint(diag, "sluice wal verify %s", dump->options.dir);
+	}
+	return rc;
+}
+
+static void close_log(struct dump *dump)
+{
+	sluice_tool_wal_lines_release(&dump->lines);
+	sluice_wal_reader_close(dump->reader);
+	dump->reader = NULL;
+}
+
 static int dump_run(struct dump *dump)
 {
 	struct sluice_diag diag = {.text = ""};
+	uint64_t before;
 	int rc = parse_types(dump->options.types, &dump->types, &diag);
 
 	if (rc)
 		return sluice_cli_error(command.program, SLUICE_EXIT_USAGE, &diag);
-	rc = sluice_wal_reader_open(&dump->reader, dump->options.dir, &diag);
-	if (rc)
-		return sluice_cli_fail(command.program, rc, &diag);
-	rc = sluice_names_init(&dump->names, NULL);
-	if (rc) {
-		sluice_diag_set(&diag, ENOMEM, "no memory for the names");
-		return sluice_cli_fail(command.program, rc, &diag);
-	}
-	dump->symbols_max = sluice_wal_reader_super(dump->reader)->limits.symbols_max;
 	dump->started_realtime_ns = sluice_clock_realtime_ns();
-	rc = walk(dump);
-	if (rc < 0) {
-		sluice_diag_set(&diag, -rc, "cannot read the log in %s: %s", dump->options.dir,
-				strerror(-rc));
-		sluice_diag_hint(&diag, "sluice wal verify %s", dump->options.dir);
-		return sluice_cli_fail(command.program, rc, &diag);
+	rc = open_and_walk(dump, &diag);
+	while (rc == -ESTALE) { /* as long as it comes further */
+		before = dump->next_cmd_seq;
+		close_log(dump);
+		rc = open_and_walk(dump, &diag);
+		if (rc == -ESTALE && dump->next_cmd_seq == before)
+			break;
 	}
+	if (rc < 0)
+		return sluice_cli_fail(command.program, rc, &diag);
 	return sluice_tool_finish(command.program,
 				  rc ? sluice_signals_exit(SLUICE_EXIT_OK) : tell_verdict(dump));
 }
@@ -262,10 +257,10 @@ static int run(int argc, char **argv)
 
 	if (!sluice_options_start(&options, &command, argc, argv, &dump.options, &code))
 		return code;
-	dump.is_json = options.standard.json;
+	dump.lines.is_json = options.standard.json;
+	dump.lines.hex = dump.options.hex;
 	code = dump_run(&dump);
-	sluice_names_release(&dump.names);
-	sluice_wal_reader_close(dump.reader);
+	close_log(&dump);
 	sluice_options_release(&options);
 	return code;
 }

@@ -22,18 +22,15 @@ static const struct sluice_cli_command command = {
 	.summary = "how full a log is and how it was filled",
 	.description =
 		"Padding is what the 4 KiB blocks hold besides commands: the price of a small "
-		"group commit.",
+		"group commit.\n\n"
+		"A log goes round: it begins at the older of its two snapshots, and everything "
+		"before may have been written over. Fill is the part from there to the end.",
 	.positionals = {{.name = "DIR",
 			 .help = "the log's directory",
 			 .offset = offsetof(struct stat_options, dir)}},
 	.examples = {{"sluice wal stat /var/lib/sluice/x", "for people"},
 		     {"sluice wal stat --json DIR", "for scripts"}},
 };
-
-static uint64_t capacity_of(const struct sluice_wal_super *super)
-{
-	return super->segments * super->segment_bytes;
-}
 
 static void time_text(uint64_t realtime_ns, char *ret_text, size_t bytes)
 {
@@ -49,12 +46,30 @@ static unsigned long long per_mille(uint64_t part, uint64_t whole)
 	return whole ? (unsigned long long)(part * 1000 / whole) : 0;
 }
 
+static void print_snapshots(const struct sluice_wal_super *super)
+{
+	const struct sluice_wal_snapshot *named[SLUICE_WAL_SNAPSHOTS];
+
+	sluice_tool_wal_snapshots(super, named);
+	if (!named[0])
+		puts("snapshots        none");
+	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++)
+		if (named[i])
+			printf("snapshot         number %llu, of the commands below %s (block %llu), "
+			       "%s\n",
+			       (unsigned long long)named[i]->sequence,
+			       sluice_text_exact(named[i]->place.cmd_seq).s,
+			       (unsigned long long)named[i]->place.block_seq,
+			       sluice_text_bytes(named[i]->bytes).s);
+}
+
 static void print_text(const struct sluice_wal_super *super,
 		       const struct sluice_tool_wal_summary *summary)
 {
 	const unsigned long long padding = per_mille(summary->bytes - summary->payload_bytes,
 						     summary->bytes);
-	const unsigned long long fill = per_mille(summary->end_bytes, capacity_of(super));
+	const uint64_t capacity = sluice_tool_wal_capacity_bytes(super);
+	const unsigned long long fill = per_mille(summary->end_bytes, capacity);
 	char first[32] = "-";
 	char last[32] = "-";
 
@@ -62,6 +77,9 @@ static void print_text(const struct sluice_wal_super *super,
 		time_text(summary->first_time_ns, first, sizeof(first));
 		time_text(summary->last_time_ns, last, sizeof(last));
 	}
+	printf("begins           at command %s, block %s\n",
+	       sluice_text_exact(super->start.cmd_seq).s,
+	       sluice_text_exact(super->start.block_seq).s);
 	printf("blocks           %s, %s with commands\n", sluice_text_exact(summary->blocks).s,
 	       sluice_text_exact(summary->data_blocks).s);
 	printf("commands         %s\n", sluice_text_exact(summary->commands).s);
@@ -74,8 +92,9 @@ static void print_text(const struct sluice_wal_super *super,
 	printf("epochs           %u, %s\n", summary->epochs,
 	       summary->closed ? "cleanly closed" : "open or cut short");
 	printf("time             %s to %s\n", first, last);
+	print_snapshots(super);
 	printf("fill             %llu.%llu %% of %s\n", fill / 10, fill % 10,
-	       sluice_text_bytes(capacity_of(super)).s);
+	       sluice_text_bytes(capacity).s);
 }
 
 static void print_json(const struct sluice_wal_super *super,
@@ -97,7 +116,8 @@ static void print_json(const struct sluice_wal_super *super,
 	sluice_json_u64(&json, "first_time_ns", summary->first_time_ns);
 	sluice_json_u64(&json, "last_time_ns", summary->last_time_ns);
 	sluice_json_u64(&json, "used_bytes", summary->end_bytes);
-	sluice_json_u64(&json, "capacity_bytes", capacity_of(super));
+	sluice_json_u64(&json, "capacity_bytes", sluice_tool_wal_capacity_bytes(super));
+	sluice_tool_wal_range_json(&json, super);
 	sluice_json_end(&json);
 	sluice_json_finish(&json);
 }
@@ -111,38 +131,48 @@ static int walk(struct sluice_wal_reader *reader, struct sluice_tool_wal_summary
 	uint64_t offset;
 	int rc;
 
+	*summary = (struct sluice_tool_wal_summary){0};
 	while ((rc = sluice_wal_reader_next(reader, &header, &commands, &segment_no, &offset)) >
 	       0) {
-		sluice_tool_wal_summary_add(
-			summary, header,
-			sluice_tool_wal_end_bytes(super, header, segment_no, offset));
+		sluice_tool_wal_summary_add(summary, super, header, segment_no, offset);
 		if (sluice_signals_stop())
 			return -EINTR;
 	}
 	return rc;
 }
 
-static int stat_run(const char *dir, bool is_json)
+static int stat_once(const char *dir, bool is_json, struct sluice_diag *diag)
 {
-	struct sluice_tool_wal_summary summary = {0};
-	struct sluice_diag diag = {.text = ""};
+	struct sluice_tool_wal_summary summary;
 	struct sluice_wal_reader *reader;
-	int rc = sluice_wal_reader_open(&reader, dir, &diag);
+	int rc = sluice_wal_reader_open(&reader, dir, diag);
 
 	if (rc)
-		return sluice_cli_fail(command.program, rc, &diag);
+		return rc;
 	rc = walk(reader, &summary);
 	if (rc) {
-		sluice_diag_set(&diag, -rc, "cannot read the log in %s: %s", dir, strerror(-rc));
-		sluice_diag_hint(&diag, "sluice wal verify %s", dir);
-		rc = sluice_cli_fail(command.program, rc, &diag);
+		sluice_diag_set(diag, -rc, "cannot read the log in %s: %s", dir,
+				rc == -ESTALE ? "it is written over faster than it is read" :
+						strerror(-rc));
+		sluice_diag_hint(diag, "sluice wal verify %s", dir);
 	} else if (is_json) {
 		print_json(sluice_wal_reader_super(reader), &summary);
 	} else {
 		print_text(sluice_wal_reader_super(reader), &summary);
 	}
 	sluice_wal_reader_close(reader);
-	return sluice_tool_finish(command.program, rc);
+	return rc;
+}
+
+static int stat_run(const char *dir, bool is_json)
+{
+	struct sluice_diag diag = {.text = ""};
+	int rc = -ESTALE;
+
+	for (int tries = 0; rc == -ESTALE && tries < SLUICE_TOOL_WAL_TRIES; tries++)
+		rc = stat_once(dir, is_json, &diag);
+	return rc ? sluice_cli_fail(command.program, rc, &diag) :
+		    sluice_tool_finish(command.program, SLUICE_EXIT_OK);
 }
 
 static int run(int argc, char **argv)

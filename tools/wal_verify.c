@@ -43,6 +43,8 @@ static const struct sluice_cli_command command = {
 		"and nothing proves that it was ever acknowledged; a restart cuts it. DAMAGED "
 		"(exit 5): something later proves that acknowledged bytes are missing; an engine "
 		"refuses to start.\n\n"
+		"The whole log is read, from its start; an engine starts from its newest snapshot "
+		"and may do without the part before: sluice wal inspect.\n\n"
 		"A log that an engine is writing may look torn at its end.",
 	.options = table,
 	.option_count = sizeof(table) / sizeof(*table),
@@ -64,9 +66,7 @@ static int walk(struct verify *verify)
 
 	while ((rc = sluice_wal_reader_next(verify->reader, &header, &commands, &segment_no,
 					    &offset)) > 0) {
-		sluice_tool_wal_summary_add(
-			&verify->summary, header,
-			sluice_tool_wal_end_bytes(super, header, segment_no, offset));
+		sluice_tool_wal_summary_add(&verify->summary, super, header, segment_no, offset);
 		if (verify->replays)
 			sluice_tool_replay_block(&verify->replay, header, commands);
 		if (sluice_signals_stop())
@@ -87,7 +87,10 @@ static void print_replay(const struct verify *verify)
 		       (unsigned long long)replay->diverged_block, replay->diverged_what,
 		       (unsigned long long)replay->expected, (unsigned long long)replay->found);
 	} else {
-		printf("  replay       agrees with every block\n");
+		printf("  replay       agrees with every block");
+		if (replay->first_cmd_seq)
+			printf(" from command %s on", sluice_text_exact(replay->first_cmd_seq).s);
+		puts("");
 		printf("  reports      %s\n", sluice_text_exact(replay->sink.report_next - 1).s);
 		printf("  state hash   %016llx\n",
 		       (unsigned long long)sluice_core_state_hash(replay->core));
@@ -108,7 +111,11 @@ static void print_text(const struct verify *verify)
 		     "restart cuts it");
 	printf("  blocks       %s in %u epoch(s)%s\n", sluice_text_exact(verify->summary.blocks).s,
 	       verify->summary.epochs, verify->summary.closed ? ", cleanly closed" : "");
-	printf("  commands     %s\n", sluice_text_exact(verify->summary.commands).s);
+	printf("  commands     %s", sluice_text_exact(verify->summary.commands).s);
+	if (verify->summary.first_cmd_seq)
+		printf(", from %s on: what was before is in a snapshot",
+		       sluice_text_exact(verify->summary.first_cmd_seq).s);
+	puts("");
 	print_replay(verify);
 }
 
@@ -126,6 +133,7 @@ static void print_json(const struct verify *verify)
 	sluice_json_u64(&json, "commands_count", verify->summary.commands);
 	sluice_json_u64(&json, "epochs_count", verify->summary.epochs);
 	sluice_json_bool(&json, "closed", verify->summary.closed);
+	sluice_tool_wal_range_json(&json, sluice_wal_reader_super(verify->reader));
 	if (verify->replays) {
 		sluice_json_bool(&json, "replay_agrees", !verify->replay.diverged);
 		sluice_json_u64(&json, "reports_count", verify->replay.sink.report_next - 1);
@@ -141,32 +149,55 @@ static void print_json(const struct verify *verify)
 	sluice_json_finish(&json);
 }
 
+static void verify_release(struct verify *verify)
+{
+	sluice_tool_replay_release(&verify->replay);
+	sluice_wal_reader_close(verify->reader);
+	verify->reader = NULL;
+}
+
+/* One walk from the log's start to its end. -ESTALE, -EAGAIN: it moved on meanwhile. */
+static int verify_once(struct verify *verify, struct sluice_diag *diag)
+{
+	int rc = sluice_wal_reader_open(&verify->reader, verify->options.dir, diag);
+
+	if (rc)
+		return rc;
+	verify->summary = (struct sluice_tool_wal_summary){0};
+	verify->replays = !verify->options.no_replay;
+	if (verify->replays) {
+		rc = sluice_tool_replay_init(&verify->replay, verify->reader, diag);
+		if (rc) {
+			sluice_diag_hint(diag, "sluice wal inspect %s\nsluice wal verify --no-replay %s",
+					 verify->options.dir, verify->options.dir);
+			return rc;
+		}
+	}
+	rc = walk(verify);
+	if (rc && rc != -EINTR) {
+		sluice_diag_set(diag, -rc, "cannot read the log in %s: %s", verify->options.dir,
+				rc == -ESTALE || rc == -EAGAIN ?
+					"it is written over faster than it is read" :
+					strerror(-rc));
+		sluice_diag_hint(diag, "ls -l %s", verify->options.dir);
+	}
+	return rc;
+}
+
 static int verify_run(struct verify *verify)
 {
 	struct sluice_diag diag = {.text = ""};
-	int rc = sluice_wal_reader_open(&verify->reader, verify->options.dir, &diag);
+	int rc = verify_once(verify, &diag);
 
-	if (rc)
-		return sluice_cli_fail(command.program, rc, &diag);
-	if (!verify->options.no_replay) {
-		rc = sluice_tool_replay_init(&verify->replay,
-					     sluice_wal_reader_super(verify->reader), &diag);
-		if (rc) {
-			sluice_diag_hint(&diag, "sluice wal verify --no-replay %s",
-					 verify->options.dir);
-			return sluice_cli_fail(command.program, rc, &diag);
-		}
-		verify->replays = true;
+	for (int tries = 1; (rc == -ESTALE || rc == -EAGAIN) && tries < SLUICE_TOOL_WAL_TRIES;
+	     tries++) {
+		verify_release(verify);
+		rc = verify_once(verify, &diag);
 	}
-	rc = walk(verify);
 	if (rc == -EINTR)
 		return sluice_signals_exit(SLUICE_EXIT_FAILED);
-	if (rc) {
-		sluice_diag_set(&diag, -rc, "cannot read the log in %s: %s", verify->options.dir,
-				strerror(-rc));
-		sluice_diag_hint(&diag, "ls -l %s", verify->options.dir);
+	if (rc)
 		return sluice_cli_fail(command.program, rc, &diag);
-	}
 	if (verify->is_json)
 		print_json(verify);
 	else
@@ -187,8 +218,7 @@ static int run(int argc, char **argv)
 		return code;
 	verify.is_json = options.standard.json;
 	code = verify_run(&verify);
-	sluice_tool_replay_release(&verify.replay);
-	sluice_wal_reader_close(verify.reader);
+	verify_release(&verify);
 	sluice_options_release(&options);
 	return code;
 }

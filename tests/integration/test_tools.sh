@@ -140,8 +140,8 @@ test_help() {
 	run help wal dump
 	expect help_of_command 0 'until-end'
 	missing=
-	for command in demo ls stat book gc 'wal dump' 'wal verify' 'wal stat' 'inspect header' \
-		'inspect slot' help completion version; do
+	for command in demo ls stat book gc 'wal dump' 'wal verify' 'wal stat' 'wal inspect' \
+		'wal truncate-tail' 'inspect header' 'inspect slot' help completion version; do
 		# shellcheck disable=SC2086
 		run $command --help && [ "$status" -eq 0 ] || missing="$missing $command:help"
 		grep -q 'sluice' "$work/out" || missing="$missing $command:empty"
@@ -360,7 +360,9 @@ test_follow() {
 
 # Observers open read-only, take no lock, write no byte.
 test_harmless() {
-	kill -STOP "$engine"
+	followers=$(cat "/proc/$engine/task/$engine/children" 2> /dev/null)
+	# shellcheck disable=SC2086 # a list of numbers
+	kill -STOP "$engine" $followers
 	before=$(cat "$SLUICE_SHM_DIR"/sluice.x.* | cksum)
 	for command in 'ls' 'stat -n x --json -c 3 -i 20ms' 'book SYM1' 'inspect header x' \
 		'inspect slot 7 -n x.cmd' 'gc'; do
@@ -390,7 +392,8 @@ test_harmless() {
 			pass observers_take_no_lock
 		fi
 	fi
-	kill -CONT "$engine"
+	# shellcheck disable=SC2086 # a list of numbers
+	kill -CONT "$engine" $followers
 }
 
 test_gc_live() {

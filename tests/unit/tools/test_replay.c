@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tests/lib/wal_fixture.h"
+#include "tests/lib/wal_life.h"
 #include "tools/replay.h"
 
 #define BLOCKS 5
@@ -80,8 +81,7 @@ static void round_trip(struct writer *writer, struct sluice_tool_replay *replay)
 
 	wal_fixture_make(&fixture);
 	assert_int_equal(sluice_wal_reader_open(&reader, fixture.dir, NULL), 0);
-	assert_int_equal(
-		sluice_tool_replay_init(&writer->engine, sluice_wal_reader_super(reader), NULL), 0);
+	assert_int_equal(sluice_tool_replay_init(&writer->engine, reader, NULL), 0);
 	assert_int_equal(wal_fixture_open(&fixture, &writer->wal), 0);
 	assert_int_equal(sluice_wal_start(writer->wal, ring_uuid,
 					  sluice_core_chain_hash(writer->engine.core),
@@ -92,7 +92,7 @@ static void round_trip(struct writer *writer, struct sluice_tool_replay *replay)
 	assert_int_equal(sluice_wal_close(writer->wal, true, NULL), 0);
 	sluice_wal_reader_close(reader);
 	assert_int_equal(sluice_wal_reader_open(&reader, fixture.dir, NULL), 0);
-	assert_int_equal(sluice_tool_replay_init(replay, sluice_wal_reader_super(reader), NULL), 0);
+	assert_int_equal(sluice_tool_replay_init(replay, reader, NULL), 0);
 	assert_int_equal(sluice_tool_replay_log(replay, reader, UINT64_MAX), 0);
 	sluice_wal_reader_close(reader);
 	wal_fixture_remove(&fixture);
@@ -147,19 +147,40 @@ static void test_replay__names_the_block_with_other_reports(void **state)
 	sluice_tool_replay_release(&replay);
 }
 
-static void test_replay__refuses_other_rules(void **state)
+static void test_replay__goes_on_from_a_snapshot(void **state)
 {
-	struct sluice_wal_super super = {.semantics = SLUICE_CORE_SEMANTICS + 1};
 	static struct sluice_tool_replay replay;
+	struct sluice_wal_reader *reader;
+	struct wal_life life = {.wal = NULL};
+	struct wal_fixture fixture;
 	struct sluice_diag diag;
+	struct sluice_wal *wal;
 
 	(void)state;
-	assert_int_equal(sluice_tool_replay_init(&replay, &super, &diag), -EPROTO);
-	assert_non_null(strstr(diag.text, "matching rules"));
-	super.semantics = SLUICE_CORE_SEMANTICS;
-	super.start.cmd_seq = 1;
-	assert_int_equal(sluice_tool_replay_init(&replay, &super, &diag), -EPROTO);
-	sluice_tool_replay_release(&replay);
+	wal_fixture_make(&fixture);
+	assert_int_equal(wal_fixture_open(&fixture, &wal), 0);
+	wal_life_snapshots(&life, wal, fixture.dir, PER_BLOCK);
+	for (uint32_t bad = 0; bad <= 2; bad++) { /* none is rotten, the older one, both */
+		const uint64_t first = bad ? 2 * PER_BLOCK : PER_BLOCK;
+
+		assert_int_equal(sluice_wal_reader_open(&reader, fixture.dir, NULL), 0);
+		assert_int_equal(sluice_tool_replay_init(&replay, reader, &diag),
+				 bad == 2 ? -EBADMSG : 0);
+		if (bad < 2) {
+			assert_int_equal(replay.first_cmd_seq, first);
+			assert_int_equal(sluice_tool_replay_log(&replay, reader, UINT64_MAX), 0);
+			assert_false(replay.diverged);
+			assert_int_equal(replay.next_cmd_seq, 3 * PER_BLOCK);
+			assert_int_equal(replay.sink.report_next, life.sink.report_next);
+			assert_true(sluice_core_state_hash(replay.core) ==
+				    sluice_core_state_hash(life.core));
+		}
+		sluice_tool_replay_release(&replay);
+		sluice_wal_reader_close(reader);
+		wal_fixture_flip(&fixture, SLUICE_WAL_FILE_SNAPSHOT + (bad ? 0 : 1), 4500, 2);
+	}
+	assert_int_equal(wal_life_close(&life, false), 0);
+	wal_fixture_remove(&fixture);
 }
 
 int main(void)
@@ -168,7 +189,7 @@ int main(void)
 		cmocka_unit_test(test_replay__agrees_with_an_honest_log),
 		cmocka_unit_test(test_replay__names_the_block_with_another_state),
 		cmocka_unit_test(test_replay__names_the_block_with_other_reports),
-		cmocka_unit_test(test_replay__refuses_other_rules),
+		cmocka_unit_test(test_replay__goes_on_from_a_snapshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
