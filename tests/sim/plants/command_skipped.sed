@@ -1,0 +1,3 @@
+# A start goes on one command too late.
+# file: engine/recover.c
+/^static int begin(/,/^}/s/engine->in.next = next;/engine->in.next = next + (engine->wal \&\& next > 5);/
