@@ -123,6 +123,14 @@ int follower_begin(struct sluice_follower *follower, struct sluice_diag *diag)
 
 	if (ret || !follower_due(follower))
 		return ret;
+	/*
+	 * A superblock can be read before it is durable: with an engine killed in its write, a loss
+	 * of power may bring the one before back, which needs the file that is given up here.
+	 */
+	ret = follower->io->ops->sync(follower->io, SLUICE_WAL_FILE_SUPER);
+	if (ret)
+		return sluice_diag_set(diag, -ret, "super: fsync before a snapshot failed: %s",
+				       strerror(-ret));
 	follower->writing_sequence = choose_number(follower);
 	newest = sluice_snapshot_newest(&follower->super);
 	follower->whole = newest ? newest->sequence : 0;

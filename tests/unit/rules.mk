@@ -9,5 +9,6 @@ $(SMALL_OBJECTS): $(BUILD)/tests/small/%.o: %.c $(BUILD)/flags.stamp
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(SMALL_LOG) -MMD -MP -c $< -o $@
-$(BUILD)/tests/unit/wal/test_wal_states.o: ALL_CFLAGS += $(SMALL_LOG)
-$(BUILD)/tests/unit/wal/test_wal_states: $(SMALL_OBJECTS)
+SMALL_SUITES := $(addprefix $(BUILD)/tests/unit/wal/,test_wal_states test_wal_nth test_wal_failures)
+$(addsuffix .o,$(SMALL_SUITES)): ALL_CFLAGS += $(SMALL_LOG)
+$(SMALL_SUITES): $(SMALL_OBJECTS)
