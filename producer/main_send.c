@@ -38,20 +38,20 @@ int producer_check(struct producer_run *run)
 static void say_gate(struct producer_run *run)
 {
 	struct sluice_participant_view view, slowest = {.name = "nobody"};
-	uint64_t lag_max = 0;
+	int64_t lag_max = 0; /* a consumer may be ahead of what this producer claimed last */
 
 	for (uint32_t i = 0; i < run->segment.header.participant_count; i++) {
 		if (!sluice_participant_view(&run->segment, i, &view) || !view.gating)
 			continue;
-		if (run->out.next - view.position < lag_max)
+		if ((int64_t)(run->out.next - view.position) < lag_max)
 			continue;
-		lag_max = run->out.next - view.position;
+		lag_max = (int64_t)(run->out.next - view.position);
 		slowest = view;
 	}
-	sluice_cli_log(PRODUCER_PROGRAM, "waiting=\"%s is full\" gate=%s pid=%u alive=%s behind=%llu",
+	sluice_cli_log(PRODUCER_PROGRAM, "waiting=\"%s is full\" gate=%s pid=%u alive=%s behind=%lld",
 		       run->segment.header.name, slowest.name, slowest.pid,
 		       slowest.alive == 1 ? "yes" : slowest.alive == 0 ? "no" : "unknown",
-		       (unsigned long long)lag_max);
+		       (long long)lag_max);
 	run->gate_said = true;
 }
 

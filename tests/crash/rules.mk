@@ -28,3 +28,13 @@ crash-plants: crash-build tsan-archives ## plant bugs into the ring: does the ha
 .PHONY: stress-arm64
 stress-arm64: ## the ring's stress and crash tests for arm64, under qemu
 	@sh tests/stress/arm64.sh $(BUILD)/arm64
+
+# Real engines, logs on a disk: what programs of PROFILE do when they are killed.
+.PHONY: crash-wal crash-wal-plants
+crash-wal: test-programs ## kill engine, follower, producers and consumer KILLS (1000) times; COPIES (1000) of a live log
+	@KILLS=$(or $(KILLS),1000) SEED=$(or $(SEED),$(shell date +%s)) SLUICE_BUILD=$(BUILD) \
+		SLUICE_BIN=$(BUILD)/bin sh tests/crash/test_wal_kill.sh
+	@COPIES=$(or $(COPIES),1000) SEED=$(or $(SEED),$(shell date +%s)) SLUICE_BUILD=$(BUILD) \
+		SLUICE_BIN=$(BUILD)/bin sh tests/crash/test_wal_copy.sh
+crash-wal-plants: test-programs ## plant bugs into the engine: do kills find them?
+	@PLANTS=all CC=$(CC) SLUICE_BUILD=$(BUILD) SLUICE_BIN=$(BUILD)/bin sh tests/crash/test_wal_plants.sh

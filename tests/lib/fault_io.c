@@ -50,6 +50,8 @@ static bool strikes(struct fault_io *fault, bool is_submit)
 	    number - fault->plan.at >= (fault->plan.times ? fault->plan.times : 1))
 		return false;
 	fault->fired++;
+	if (fault->plan.fired)
+		(*fault->plan.fired)++;
 	return true;
 }
 

@@ -24,6 +24,7 @@ struct fault_plan {
 	enum fault_kind kind;
 	int error;	   /* positive */
 	bool submits_only; /* count submits, nothing else */
+	uint64_t *fired;   /* NULL, or where failures are counted too: it outlives the disk */
 };
 
 /* Owns inner. */

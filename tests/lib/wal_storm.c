@@ -112,10 +112,7 @@ int wal_storm_run(const struct wal_storm *storm, const char *file, const char *c
 
 static void program(const struct wal_storm *storm, const char *what, char ret_path[512])
 {
-	if (!strcmp(what, "sluice-engine") && storm->options.engine)
-		snprintf(ret_path, 512, "%s", storm->options.engine);
-	else
-		snprintf(ret_path, 512, "%s/%s", storm->options.bin, what);
+	snprintf(ret_path, 512, "%s/%s", storm->options.bin, what);
 }
 
 int wal_storm_engine(struct wal_storm *storm, struct wal_storm_process *process)

@@ -22,10 +22,9 @@
 #define WAL_STORM_WAIT_NS (40ull * 1000000000u)
 
 struct wal_storm_options {
-	const char *bin;    /* directory of the programs */
-	const char *engine; /* another engine than the one there, or NULL */
-	const char *place;  /* a directory for log and files, */
-	const char *shm;    /* and one for rings; both are the caller's */
+	const char *bin;   /* directory of the programs */
+	const char *place; /* a directory for log and files, */
+	const char *shm;   /* and one for rings; both are the caller's */
 	uint64_t seed;
 	uint64_t rate; /* of each source; a batch is 1 to 8 */
 	const char *wal_size;
