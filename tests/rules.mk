@@ -74,6 +74,19 @@ $(FUZZERS): %: %.o $(ARCHIVES) $(BUILD)/link.stamp
 .PHONY: fuzz fuzz-run
 fuzz-run: $(FUZZERS)
 	$(Q)for f in $(FUZZERS); do \
-		mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) $$f.corpus || exit 1; done
+		mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) \
+			-malloc_limit_mb=64 -timeout=20 $$f.corpus \
+			tests/fuzz/corpus/$${f##*/fuzz_} || exit 1; done
 fuzz: ## run every fuzzer for FUZZ_SECONDS (needs clang)
 	$(call profile_make,fuzz) fuzz-run
+
+# ---------------------------------------------------------------------------------- coverage
+COVERAGE_SUITES := $(filter tests/unit/wal/%,$(UNIT_SUITES)) \
+	$(filter tests/integration/test_wal_%,$(SCRIPT_SUITES))
+.PHONY: coverage coverage-run
+coverage-run: programs test-programs
+	$(Q)find $(BUILD) -name '*.gcda' -exec rm -f {} +
+	@JOBS=$(JOBS) sh tests/run --profile cov $(BUILD) $(COVERAGE_SUITES)
+	@sh tests/coverage/branches $(BUILD) engine/wal
+coverage: ## branches of engine/wal that its tests take
+	$(call profile_make,cov) coverage-run

@@ -56,15 +56,7 @@ static int take_memory(struct sluice_follower *follower, struct sluice_diag *dia
 static int make_core(struct sluice_follower *follower, struct sluice_core_options *ret_options,
 		     struct sluice_diag *diag)
 {
-	const struct sluice_wal_limits *limits = &follower->super.limits;
-	const struct sluice_core_options options = {
-		.symbols_max = limits->symbols_max,
-		.orders_max = limits->orders_max,
-		.levels_max = limits->levels_max,
-		.sessions_max = limits->sessions_max,
-		.window_ticks = limits->window_ticks,
-		.risk = limits->risk,
-	};
+	const struct sluice_core_options options = sluice_wal_core_options(&follower->super.limits);
 
 	follower->core_bytes = sluice_core_bytes(&options);
 	if (!follower->core_bytes)

@@ -187,14 +187,7 @@ static const struct sluice_wal_fault *first_of(const struct sluice_wal_fault *ro
 
 static uint64_t records_max(const struct sluice_wal_limits *limits)
 {
-	const struct sluice_core_options options = {
-		.symbols_max = limits->symbols_max,
-		.orders_max = limits->orders_max,
-		.levels_max = limits->levels_max,
-		.sessions_max = limits->sessions_max,
-		.window_ticks = limits->window_ticks,
-		.risk = limits->risk,
-	};
+	const struct sluice_core_options options = sluice_wal_core_options(limits);
 
 	return sluice_image_records_max(&options);
 }

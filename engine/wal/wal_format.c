@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "engine/core/core.h"
 #include "shm/crc32c.h"
 
 #define BLOCK_TYPES (SLUICE_WAL_DATA | SLUICE_WAL_OPEN | SLUICE_WAL_SEAL | SLUICE_WAL_CLOSE)
@@ -271,6 +272,18 @@ static bool snapshot_valid(const struct sluice_wal_snapshot *snapshot, uint32_t 
 		      place->segment_no);
 	check_at_most("start's segment", place->segment_no, start->segment_no);
 	return true;
+}
+
+struct sluice_core_options sluice_wal_core_options(const struct sluice_wal_limits *limits)
+{
+	return (struct sluice_core_options){
+		.symbols_max = limits->symbols_max,
+		.orders_max = limits->orders_max,
+		.levels_max = limits->levels_max,
+		.sessions_max = limits->sessions_max,
+		.window_ticks = limits->window_ticks,
+		.risk = limits->risk,
+	};
 }
 
 bool sluice_wal_super_valid(const struct sluice_wal_super *super,

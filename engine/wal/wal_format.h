@@ -331,6 +331,10 @@ uint64_t sluice_snapshot_bytes(uint64_t records);
 uint32_t sluice_snapshot_header_checksum(const struct sluice_snapshot_header *header);
 uint32_t sluice_snapshot_chunk_checksum(const struct sluice_snapshot_chunk *chunk);
 
+/* The limits as a core takes them. */
+struct sluice_core_options;
+struct sluice_core_options sluice_wal_core_options(const struct sluice_wal_limits *limits);
+
 /* One copy of the superblock: magic, checksum, version, geometry. */
 bool sluice_wal_super_valid(const struct sluice_wal_super *super,
 			    struct sluice_wal_fault *ret_fault);

@@ -188,15 +188,7 @@ int sluice_wal_reader_verdict(struct sluice_wal_reader *reader,
 
 static struct sluice_core *empty_core(const struct sluice_wal_reader *reader, void *memory)
 {
-	const struct sluice_wal_limits *limits = &reader->super.limits;
-	const struct sluice_core_options options = {
-		.symbols_max = limits->symbols_max,
-		.orders_max = limits->orders_max,
-		.levels_max = limits->levels_max,
-		.sessions_max = limits->sessions_max,
-		.window_ticks = limits->window_ticks,
-		.risk = limits->risk,
-	};
+	const struct sluice_core_options options = sluice_wal_core_options(&reader->super.limits);
 
 	return sluice_core_init(memory, &options);
 }

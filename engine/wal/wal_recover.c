@@ -20,21 +20,6 @@
 #include "engine/wal/wal_internal.h"
 #include "engine/wal/wal_super.h"
 
-static void core_options(const struct sluice_wal_super *super,
-			 struct sluice_core_options *ret_options)
-{
-	const struct sluice_wal_limits *limits = &super->limits;
-
-	*ret_options = (struct sluice_core_options){
-		.symbols_max = limits->symbols_max,
-		.orders_max = limits->orders_max,
-		.levels_max = limits->levels_max,
-		.sessions_max = limits->sessions_max,
-		.window_ticks = limits->window_ticks,
-		.risk = limits->risk,
-	};
-}
-
 /*
  * The last block may know less than the superblock: a snapshot is named only when every report
  * before its place has been taken.
@@ -71,7 +56,7 @@ static void take_position(struct sluice_wal *wal)
 		position->torn_segment_no = wal->report.segment_no;
 		position->torn_offset = wal->report.offset;
 	}
-	core_options(super, &position->core);
+	position->core = sluice_wal_core_options(&super->limits);
 }
 
 static void pass_over(struct sluice_wal *wal, const struct sluice_wal_snapshot *snapshot,

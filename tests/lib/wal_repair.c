@@ -24,8 +24,8 @@ void wal_repair_block(unsigned char *block, uint64_t room)
 
 	memcpy(&header, block, sizeof(header));
 	if (bytes)
-		header.payload_crc =
-			sluice_crc32c(0, block + sizeof(header), bytes - sizeof(header));
+		header.payload_crc = sluice_crc32c(0, block + sizeof(header),
+						   bytes - sizeof(header));
 	header.header_crc = sluice_wal_header_checksum(&header);
 	memcpy(block, &header, sizeof(header));
 }

@@ -369,6 +369,67 @@ static void test_follower_look__never_finds_damage_in_a_log_that_is_being_writte
 	assert_int_equal(sluice_wal_durable_cmd_seq(world->wal), executed);
 }
 
+static bool super_durable; /* what was read of it last */
+static uint32_t begun, begun_early;
+
+static int noting_read(struct sluice_wal_io *io, uint32_t file, uint64_t offset, void *data,
+		       size_t bytes)
+{
+	super_durable &= file != SLUICE_WAL_FILE_SUPER;
+	return real->read(io, file, offset, data, bytes);
+}
+
+static int noting_sync(struct sluice_wal_io *io, uint32_t file)
+{
+	super_durable |= file == SLUICE_WAL_FILE_SUPER;
+	return real->sync(io, file);
+}
+
+/* A page of zeros takes a snapshot's header away: its file is given up. */
+static int noting_write(struct sluice_wal_io *io, uint32_t file, uint64_t offset, const void *data,
+			size_t bytes)
+{
+	static const unsigned char zeros[SLUICE_WAL_ALIGN];
+
+	if (offset == 0 && !memcmp(data, zeros, SLUICE_WAL_ALIGN)) {
+		begun++;
+		begun_early += !super_durable;
+	}
+	return real->write(io, file, offset, data, bytes);
+}
+
+static void patch_noting(struct sluice_wal_io *io)
+{
+	real = io->ops;
+	patched = *io->ops;
+	patched.read = noting_read;
+	patched.sync = noting_sync;
+	patched.write = noting_write;
+	io->ops = &patched;
+}
+
+/*
+ * A superblock may be read before it is durable. The one before it may come back, and needs the
+ * older of the files that this one names.
+ */
+static void test_follower_look__gives_no_file_up_for_a_superblock_that_may_go(void **state)
+{
+	const struct sluice_follower_options often = {.every_bytes = 300000};
+	struct follow_world *world = *state;
+	struct sluice_follower *follower = NULL;
+
+	begun = begun_early = 0;
+	assert_int_equal(follow_open(world, &often, patch_noting, &follower), 0);
+	follow_world_started(world);
+	for (uint64_t q = 1; q <= 3; q++) {
+		assert_int_equal(follow_next_snapshot(world, follower), q);
+		assert_int_equal(follow_world_offer(world, q), 0);
+	}
+	sluice_follower_close(follower);
+	assert_true(begun >= 3);
+	assert_int_equal(begun_early, 0);
+}
+
 #define with_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -383,6 +444,7 @@ int main(void)
 		with_world(test_follower_look__asks_again_before_it_believes),
 		with_world(test_follower_look__bears_a_superblock_that_is_being_written),
 		with_world(test_follower_look__never_finds_damage_in_a_log_that_is_being_written),
+		with_world(test_follower_look__gives_no_file_up_for_a_superblock_that_may_go),
 	};
 
 	return cmocka_run_group_tests_name("follower_look", tests, NULL, NULL);

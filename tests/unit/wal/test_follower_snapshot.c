@@ -437,66 +437,6 @@ static void test_follower_snapshot__gives_up_one_that_was_named_meanwhile(void *
 	assert_true(follow_starts_from(world, 5));
 }
 
-static struct {
-	struct sluice_wal_io_ops ops;
-	const struct sluice_wal_io_ops *below;
-	bool durable; /* what was read of the superblock last */
-	uint32_t begun, begun_early;
-} watched;
-
-static int watched_read(struct sluice_wal_io *io, uint32_t file, uint64_t offset, void *data,
-			size_t bytes)
-{
-	watched.durable &= file != SLUICE_WAL_FILE_SUPER;
-	return watched.below->read(io, file, offset, data, bytes);
-}
-
-static int watched_sync(struct sluice_wal_io *io, uint32_t file)
-{
-	watched.durable |= file == SLUICE_WAL_FILE_SUPER;
-	return watched.below->sync(io, file);
-}
-
-static int watched_write(struct sluice_wal_io *io, uint32_t file, uint64_t offset, const void *data,
-			 size_t bytes)
-{
-	static const unsigned char taken_away[SLUICE_WAL_ALIGN];
-
-	if (offset == 0 && !memcmp(data, taken_away, SLUICE_WAL_ALIGN)) {
-		watched.begun++;
-		watched.begun_early += !watched.durable;
-	}
-	return watched.below->write(io, file, offset, data, bytes);
-}
-
-static void watch(struct sluice_wal_io *io)
-{
-	watched.below = io->ops;
-	watched.ops = *io->ops;
-	watched.ops.read = watched_read;
-	watched.ops.write = watched_write;
-	watched.ops.sync = watched_sync;
-	io->ops = &watched.ops;
-}
-
-/* It may be read before it is durable; the one before it needs the older of the files it names. */
-static void test_follower_snapshot__trusts_no_superblock_before_it_is_durable(void **state)
-{
-	struct follow_world *world = *state;
-	struct sluice_follower *follower = NULL;
-
-	memset(&watched, 0, sizeof(watched));
-	assert_int_equal(follow_open(world, &often, watch, &follower), 0);
-	follow_world_started(world);
-	for (uint64_t q = 1; q <= 3; q++) {
-		assert_int_equal(follow_next_snapshot(world, follower), q);
-		assert_int_equal(follow_world_offer(world, q), 0);
-	}
-	sluice_follower_close(follower);
-	assert_true(watched.begun >= 3);
-	assert_int_equal(watched.begun_early, 0);
-}
-
 static void test_follower_snapshot__goes_on_after_the_engines_own(void **state)
 {
 	struct follow_world *world = *state;
@@ -546,7 +486,6 @@ int main(void)
 		with_world(test_follower_snapshot__is_written_again_if_nobody_named_it),
 		with_world(test_follower_snapshot__looks_before_it_chooses_a_file),
 		with_deep_world(test_follower_snapshot__gives_up_one_that_was_named_meanwhile),
-		with_world(test_follower_snapshot__trusts_no_superblock_before_it_is_durable),
 		with_world(test_follower_snapshot__goes_on_after_the_engines_own),
 	};
 

@@ -18,22 +18,6 @@
 
 #define WINDOW 4u
 
-static int setup(void **state)
-{
-	struct wal_fixture *fixture = malloc(sizeof(*fixture));
-
-	wal_fixture_make(fixture);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 static void test_wal_completion__short_and_interrupted_writes_are_made_again(void **state)
 {
 	static const struct fault_plan plans[] = {
@@ -167,7 +151,8 @@ static void test_wal_completion__a_completion_of_nothing_halts(void **state)
 	assert_int_equal(sluice_wal_close(wal, true, NULL), -EIO);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test)                                                                             \
+	cmocka_unit_test_setup_teardown(test, wal_fixture_setup, wal_fixture_teardown)
 
 int main(void)
 {

@@ -70,13 +70,6 @@ static int setup_log(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 #define skip_untold()                                                                              \
 	do {                                                                                       \
 		if (!untold)                                                                       \
@@ -400,8 +393,8 @@ static void test_wal_extents__a_filesystem_that_does_not_tell_is_said_once(void 
 	}
 }
 
-#define with_dir(test) cmocka_unit_test_setup_teardown(test, setup_dir, teardown)
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup_log, teardown)
+#define with_dir(test) cmocka_unit_test_setup_teardown(test, setup_dir, wal_fixture_teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup_log, wal_fixture_teardown)
 
 int main(void)
 {

@@ -32,13 +32,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 static int format(struct wal_fixture *fixture)
 {
 	return sluice_wal_format(fixture->dir, &fixture->options, &fixture->diag);
@@ -227,7 +220,7 @@ static void test_wal_format_dir__every_log_has_its_own_identity(void **state)
 	wal_fixture_remove(&other);
 }
 
-#define with_dir(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_dir(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "shm/clock.h"
-#include "tests/lib/wal_fixture.h"
+#include "tests/lib/wal_disk.h"
 
 #define NOBODY 65534u
 
@@ -42,27 +42,6 @@ static int setup(void **state)
 	setup_in(fixture);
 	*state = fixture;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
-static int in_child(int (*body)(struct wal_fixture *fixture), struct wal_fixture *fixture)
-{
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		_exit(body(fixture));
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
 }
 
 /* A life of 20 blocks; 0, or the number of the step that went wrong. */
@@ -113,7 +92,7 @@ static void test_wal_io__uring_is_the_first_choice(void **state)
 			      ((struct wal_fixture *)*state)->diag.text);
 		skip();
 	}
-	assert_int_equal(in_child(plain_life, *state), 0);
+	assert_int_equal(wal_disk_in_child(plain_life, *state), 0);
 	assert_lived(*state);
 }
 
@@ -148,7 +127,7 @@ static int forbidden_life(struct wal_fixture *fixture)
 
 static void test_wal_io__forbidden_uring_falls_back_and_says_why(void **state)
 {
-	assert_int_equal(in_child(forbidden_life, *state), 0);
+	assert_int_equal(wal_disk_in_child(forbidden_life, *state), 0);
 	assert_lived(*state);
 }
 
@@ -191,12 +170,12 @@ static void test_wal_io__without_lockable_memory_writes_are_plain(void **state)
 		skip();
 	}
 	give_away(*state);
-	assert_int_equal(in_child(unlockable_life, *state), 0);
+	assert_int_equal(wal_disk_in_child(unlockable_life, *state), 0);
 	assert_lived(*state);
 	wal_fixture_remove(*state);
 	setup_in(*state);
 	give_away(*state);
-	assert_int_equal(in_child(ringless_life, *state), 0);
+	assert_int_equal(wal_disk_in_child(ringless_life, *state), 0);
 	assert_lived(*state);
 }
 
@@ -215,7 +194,7 @@ static int crowded_life(struct wal_fixture *fixture)
 
 static void test_wal_io__too_few_descriptors_are_an_error_with_a_name(void **state)
 {
-	assert_int_equal(in_child(crowded_life, *state), 0);
+	assert_int_equal(wal_disk_in_child(crowded_life, *state), 0);
 }
 
 static void ignore(int signal_number)
@@ -237,11 +216,11 @@ static void test_wal_io__a_storm_of_signals_changes_nothing(void **state)
 {
 	struct wal_fixture *fixture = *state;
 
-	assert_int_equal(in_child(stormy_life, fixture), 0);
+	assert_int_equal(wal_disk_in_child(stormy_life, fixture), 0);
 	assert_lived(fixture);
 	wal_fixture_remove(fixture);
 	wal_fixture_make(fixture); /* blocking */
-	assert_int_equal(in_child(stormy_life, fixture), 0);
+	assert_int_equal(wal_disk_in_child(stormy_life, fixture), 0);
 	assert_lived(fixture);
 }
 
@@ -265,7 +244,7 @@ static void test_wal_io__wait_is_bounded(void **state)
 	io->ops->close(io);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

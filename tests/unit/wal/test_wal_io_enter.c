@@ -40,21 +40,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
-#define skip_without_uring(fixture)                                                                \
-	do {                                                                                       \
-		if (wal_disk_uring_allowed(fixture))                                               \
-			break;                                                                     \
-		print_message("skip: %s: %s\n", __func__, (fixture)->diag.text);                   \
-		skip();                                                                            \
-	} while (0)
-
 static bool filter_enter(uint32_t action, int *ret_listener)
 {
 	struct sock_filter rules[] = {
@@ -277,7 +262,7 @@ static void test_wal_io_enter__a_pair_taken_in_two_parts_is_made_again(void **st
 }
 #endif
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

@@ -42,13 +42,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 static uint32_t count_threads(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -385,7 +378,7 @@ static void test_wal_io_thread__signals_are_not_its_business(void **state)
 	assert_int_equal(wal_fixture_count(*state, NULL), BLOCKS * 30);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

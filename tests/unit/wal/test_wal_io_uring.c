@@ -35,21 +35,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
-#define skip_without_uring(fixture)                                                                \
-	do {                                                                                       \
-		if (wal_disk_uring_allowed(fixture))                                               \
-			break;                                                                     \
-		print_message("skip: %s: %s\n", __func__, (fixture)->diag.text);                   \
-		skip();                                                                            \
-	} while (0)
-
 /* ----------------------------------------------------------------------------------- pairs */
 
 static int64_t pair(int64_t write, int64_t sync, bool split, bool sync_first)
@@ -342,7 +327,7 @@ static void test_wal_io_uring__a_probe_that_fails_is_said(void **state)
 	assert_int_equal(wal_disk_in_child(failing_probe, *state), 0);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

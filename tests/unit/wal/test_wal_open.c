@@ -36,13 +36,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 static void test_wal_open__a_second_opener_is_turned_away(void **state)
 {
 	struct wal_fixture *fixture = *state;
@@ -195,7 +188,7 @@ static void test_wal_open__opening_and_closing_writes_nothing(void **state)
 	assert_int_equal(wal_fixture_digest(fixture), digest);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

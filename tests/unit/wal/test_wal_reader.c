@@ -18,22 +18,6 @@
 #include "engine/wal/reader.h"
 #include "tests/lib/wal_fixture.h"
 
-static int setup(void **state)
-{
-	struct wal_fixture *fixture = malloc(sizeof(*fixture));
-
-	wal_fixture_make(fixture);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 /* Reads what there is; checks numbers and bytes. Returns the blocks read. */
 static uint32_t follow(struct sluice_wal_reader *reader, uint64_t *next_block, uint64_t *next_cmd)
 {
@@ -166,7 +150,8 @@ static void test_wal_reader__reports_what_it_read(void **state)
 	sluice_wal_reader_close(reader);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test)                                                                             \
+	cmocka_unit_test_setup_teardown(test, wal_fixture_setup, wal_fixture_teardown)
 
 int main(void)
 {

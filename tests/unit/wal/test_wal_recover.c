@@ -22,22 +22,6 @@
 #define SECTOR 512u
 #define WINDOW 4u
 
-static int setup(void **state)
-{
-	struct wal_fixture *fixture = malloc(sizeof(*fixture));
-
-	wal_fixture_make(fixture);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 /* n blocks in flight at once behind `durable` commands, then the end of the process. */
 static uint32_t crash_in_flight(struct wal_fixture *fixture, uint32_t durable,
 				const uint32_t *sizes, uint32_t n,
@@ -291,7 +275,8 @@ static void test_wal_recover__each_start_is_an_epoch(void **state)
 	}
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test)                                                                             \
+	cmocka_unit_test_setup_teardown(test, wal_fixture_setup, wal_fixture_teardown)
 
 int main(void)
 {

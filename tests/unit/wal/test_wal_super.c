@@ -34,13 +34,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 static void read_copy(struct wal_fixture *fixture, uint32_t copy,
 		      struct sluice_wal_super *ret_super)
 {
@@ -203,7 +196,7 @@ static void test_wal_super__a_rotten_newest_copy_never_brings_an_epoch_back(void
 	assert_int_equal(position.closed, 1);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
 {

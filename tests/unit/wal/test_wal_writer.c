@@ -21,22 +21,6 @@
 
 static const uint32_t backends[] = {SLUICE_WAL_BACKEND_URING, SLUICE_WAL_BACKEND_BLOCKING};
 
-static int setup(void **state)
-{
-	struct wal_fixture *fixture = malloc(sizeof(*fixture));
-
-	wal_fixture_make(fixture);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wal_fixture_remove(*state);
-	free(*state);
-	return 0;
-}
-
 static void round_trip(struct wal_fixture *fixture, uint32_t backend)
 {
 	static const uint32_t sizes[] = {1, 33, 34, 200, 2183, 5, 1, 68};
@@ -418,7 +402,8 @@ static void test_wal_writer__both_backends_write_the_same_bytes(void **state)
 	wal_fixture_remove(&fixtures[1]);
 }
 
-#define with_log(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define with_log(test)                                                                             \
+	cmocka_unit_test_setup_teardown(test, wal_fixture_setup, wal_fixture_teardown)
 
 int main(void)
 {
