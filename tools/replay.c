@@ -34,14 +34,7 @@ int sluice_tool_replay_init(struct sluice_tool_replay *replay, struct sluice_wal
 			    struct sluice_diag *diag)
 {
 	const struct sluice_wal_limits *limits = &sluice_wal_reader_super(reader)->limits;
-	const struct sluice_core_options options = {
-		.symbols_max = limits->symbols_max,
-		.orders_max = limits->orders_max,
-		.levels_max = limits->levels_max,
-		.sessions_max = limits->sessions_max,
-		.window_ticks = limits->window_ticks,
-		.risk = limits->risk,
-	};
+	const struct sluice_core_options options = sluice_wal_core_options(limits);
 	const size_t bytes = sluice_core_bytes(&options);
 	int ret;
 

@@ -37,14 +37,7 @@ static void make_room(struct sluice_sink *sink)
 static int restore(struct replay *replay, struct sluice_diag *diag)
 {
 	const struct sluice_wal_limits *limits = &sluice_wal_reader_super(replay->reader)->limits;
-	const struct sluice_core_options options = {
-		.symbols_max = limits->symbols_max,
-		.orders_max = limits->orders_max,
-		.levels_max = limits->levels_max,
-		.sessions_max = limits->sessions_max,
-		.window_ticks = limits->window_ticks,
-		.risk = limits->risk,
-	};
+	const struct sluice_core_options options = sluice_wal_core_options(limits);
 	struct sluice_core_stats stats;
 	int ret;
 

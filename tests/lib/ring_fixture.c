@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,58 @@ uint64_t ring_consume(struct sluice_consumer *consumer, uint64_t n)
 		done += ready;
 	}
 	return done;
+}
+
+pid_t child_ready(const char *ring, int (*body)(struct sluice_segment *segment, void *arg),
+		  void (*then)(void *arg), void *arg)
+{
+	int fds[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(fds))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		static struct sluice_segment segment;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (sluice_segment_attach(&segment, ring, SLUICE_ACCESS_WRITE, NULL) ||
+		    body(&segment, arg) || write(fds[1], "x", 1) != 1)
+			_exit(1);
+		if (then)
+			then(arg);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	if (read(fds[0], &byte, 1) != 1)
+		pid = -1;
+	close(fds[0]);
+	return pid;
+}
+
+struct join {
+	const char *name;
+	uint32_t policy;
+	uint64_t n;
+};
+
+static int join_and_consume(struct sluice_segment *segment, void *arg)
+{
+	static struct sluice_consumer consumer;
+	const struct join *join = arg;
+
+	return ring_consumer(&consumer, segment, join->name, join->policy,
+			     SLUICE_FROM_BEGINNING) ||
+	       ring_consume(&consumer, join->n) != join->n;
+}
+
+pid_t child_consumer(const char *ring, const char *name, uint32_t policy, uint64_t n)
+{
+	struct join join = {name, policy, n};
+
+	return child_ready(ring, join_and_consume, NULL, &join);
 }
 
 void child_kill(pid_t pid)

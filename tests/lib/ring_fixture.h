@@ -35,6 +35,15 @@ int ring_publish(struct sluice_producer *producer, uint64_t n);
 /* Reads up to n events and checks them; the number read, or UINT64_MAX if one was wrong. */
 uint64_t ring_consume(struct sluice_consumer *consumer, uint64_t n);
 
+/*
+ * Runs body(segment, arg) in a child that is attached to `ring` for writing, and returns when body
+ * has returned 0: the child's pid; -1 if it failed. The child then runs `then`, which may be NULL,
+ * and hangs until it is killed or its parent's thread ends. What body leaves must be static.
+ */
+pid_t child_ready(const char *ring, int (*body)(struct sluice_segment *segment, void *arg),
+		  void (*then)(void *arg), void *arg);
+/* One that has joined as a consumer, from the beginning, and has read n events. */
+pid_t child_consumer(const char *ring, const char *name, uint32_t policy, uint64_t n);
 /* Kills with SIGKILL and reaps. */
 void child_kill(pid_t pid);
 /* Exit code of a child, or 1000 + signal; it is killed after `seconds`. */

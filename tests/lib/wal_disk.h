@@ -24,6 +24,13 @@ int wal_disk_await(struct wal_disk *disk, uint32_t n, int64_t results[SLUICE_WAL
 
 /* The kernel lets this process have an io_uring; else fixture->diag says why not. */
 bool wal_disk_uring_allowed(struct wal_fixture *fixture);
+#define skip_without_uring(fixture)                                                                \
+	do {                                                                                       \
+		if (wal_disk_uring_allowed(fixture))                                               \
+			break;                                                                     \
+		print_message("skip: %s: %s\n", __func__, (fixture)->diag.text);                   \
+		skip();                                                                            \
+	} while (0)
 /* Exit status of a child that runs the body, -1 if it was killed: for limits and filters. */
 int wal_disk_in_child(int (*body)(struct wal_fixture *fixture), struct wal_fixture *fixture);
 

@@ -87,6 +87,23 @@ void wal_fixture_remove(struct wal_fixture *fixture)
 	fixture->image = NULL;
 }
 
+int wal_fixture_setup(void **state)
+{
+	struct wal_fixture *fixture = malloc(sizeof(*fixture));
+
+	need(fixture, "fixture");
+	wal_fixture_make(fixture);
+	*state = fixture;
+	return 0;
+}
+
+int wal_fixture_teardown(void **state)
+{
+	wal_fixture_remove(*state);
+	free(*state);
+	return 0;
+}
+
 int wal_fixture_open(struct wal_fixture *fixture, struct sluice_wal **ret_wal)
 {
 	return sluice_wal_open(ret_wal, fixture->dir, &fixture->options, &fixture->diag);

@@ -34,6 +34,9 @@ void wal_fixture_make_timed(struct wal_fixture *fixture);
 /* A new directory, empty. */
 void wal_fixture_make_dir(struct wal_fixture *fixture);
 void wal_fixture_remove(struct wal_fixture *fixture);
+/* cmocka's: make, and remove whatever was made. */
+int wal_fixture_setup(void **state);
+int wal_fixture_teardown(void **state);
 
 /* Opens with fixture->options. */
 int wal_fixture_open(struct wal_fixture *fixture, struct sluice_wal **ret_wal);

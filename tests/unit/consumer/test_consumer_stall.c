@@ -11,10 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "shm/clock.h"
@@ -28,41 +26,27 @@ static const uint32_t waits[] = {SLUICE_WAIT_ADAPTIVE, SLUICE_WAIT_SPIN,    SLUI
 				 SLUICE_WAIT_BLOCK,    SLUICE_WAIT_SLEEPING, SLUICE_WAIT_BACKOFF};
 #define WAITS (sizeof(waits) / sizeof(waits[0]))
 
+static int claim_some(struct sluice_segment *segment, void *arg)
+{
+	static struct sluice_producer producer;
+	const uint64_t n = *(const uint64_t *)arg;
+	uint64_t first;
+
+	if (sluice_producer_open(&producer, segment, NULL, NULL) ||
+	    sluice_producer_claim(&producer, n, LONG_NS, &first))
+		return 1;
+	if (segment->header.producer_mode == SLUICE_PRODUCER_MULTI && n > 1) {
+		event_fill(sluice_producer_slot(&producer, first + n - 1),
+			   producer.ring.payload_bytes, first + n - 1);
+		sluice_producer_publish(&producer, first + n - 1);
+	}
+	return 0;
+}
+
 /* A producer in another process: claims n, publishes the last, says so, and holds the rest. */
 static pid_t claim_and_hold(const char *ring, uint64_t n)
 {
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-		struct sluice_producer producer;
-		uint64_t first;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (sluice_segment_attach(&segment, ring, SLUICE_ACCESS_WRITE, NULL) ||
-		    sluice_producer_open(&producer, &segment, NULL, NULL) ||
-		    sluice_producer_claim(&producer, n, LONG_NS, &first))
-			_exit(1);
-		if (segment.header.producer_mode == SLUICE_PRODUCER_MULTI && n > 1) {
-			event_fill(sluice_producer_slot(&producer, first + n - 1),
-				   producer.ring.payload_bytes, first + n - 1);
-			sluice_producer_publish(&producer, first + n - 1);
-		}
-		if (write(fds[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
+	return child_ready(ring, claim_some, NULL, &n);
 }
 
 static uint64_t stalled(const struct sluice_consumer *consumer)
@@ -240,34 +224,6 @@ static void test_consumer_stall__closed_ring_ends_after_the_last_claim(void **st
 
 /* ------------------------------------------------------------------------- dead stages */
 
-static pid_t stage_and_hold(const char *ring, const char *name, uint32_t policy)
-{
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-		struct sluice_consumer consumer;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (sluice_segment_attach(&segment, ring, SLUICE_ACCESS_WRITE, NULL) ||
-		    ring_consumer(&consumer, &segment, name, policy, SLUICE_FROM_BEGINNING) ||
-		    write(fds[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
-}
-
 /* An evictable stage gates through its follower; when it dies, that one finds out by itself. */
 static void test_consumer_stall__dead_evictable_stage_is_evicted_by_its_follower(void **state)
 {
@@ -283,8 +239,8 @@ static void test_consumer_stall__dead_evictable_stage_is_evicted_by_its_follower
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(ring_create(&segment, "mortal", RING_CURSOR, 8, 0), 0);
 		assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
-		pid = stage_and_hold("mortal", "e",
-				     i ? SLUICE_POLICY_CRITICAL : SLUICE_POLICY_EVICTABLE);
+		pid = child_consumer("mortal", "e",
+				     i ? SLUICE_POLICY_CRITICAL : SLUICE_POLICY_EVICTABLE, 0);
 		assert_true(pid > 0);
 		assert_int_equal(sluice_consumer_open(&consumer, &segment, &options, NULL), 0);
 		assert_int_equal(ring_publish(&producer, 3), 0);

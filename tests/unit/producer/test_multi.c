@@ -11,66 +11,29 @@
 #include <cmocka.h>
 
 #include "shm/claim.h"
-#include "tests/lib/ring_fixture.h"
-
-
-struct fixture {
-	struct sluice_segment segment;
-	struct sluice_consumer consumer;
-	struct sluice_producer p[2];
-};
-
-static void open_all(struct fixture *f, uint64_t slots, bool gates)
-{
-	assert_int_equal(ring_create(&f->segment, NULL, RING_MULTI, slots, 0), 0);
-	if (gates)
-		assert_int_equal(ring_consumer(&f->consumer, &f->segment, "c",
-					       SLUICE_POLICY_CRITICAL, SLUICE_FROM_BEGINNING), 0);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(sluice_producer_open(&f->p[i], &f->segment, NULL, NULL), 0);
-}
-
-static void close_all(struct fixture *f)
-{
-	sluice_producer_close(&f->p[0]);
-	sluice_producer_close(&f->p[1]);
-	if (f->consumer.self)
-		sluice_consumer_close(&f->consumer, false);
-	ring_destroy(&f->segment);
-}
-
-static uint64_t record(const struct sluice_producer *producer)
-{
-	return atomic_load(&producer->self->claim_record);
-}
-
-static void fill(struct sluice_producer *producer, uint64_t first, uint64_t n)
-{
-	for (uint64_t s = first; s != first + n; s++)
-		event_fill(sluice_producer_slot(producer, s), producer->ring.payload_bytes, s);
-}
+#include "tests/lib/multi_fixture.h"
 
 static void test_multi__first_claims_are_dense_over_producers(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	uint64_t a, b;
 
 	(void)state;
-	open_all(&f, 8, true);
+	multi_open(&f, 8, true);
 	assert_int_equal(sluice_producer_try_claim(&f.p[0], 1, &a), 0);
 	assert_int_equal(a, 0);
-	assert_int_equal(sluice_claim_state(record(&f.p[0])), SLUICE_CLAIM_CLAIMED);
+	assert_int_equal(sluice_claim_state(multi_record(&f.p[0])), SLUICE_CLAIM_CLAIMED);
 	assert_int_equal(sluice_producer_try_claim(&f.p[0], 1, &b), -EBUSY);
 	assert_int_equal(sluice_producer_try_claim(&f.p[1], 4, &b), 0);
 	assert_int_equal(b, 1);
-	assert_int_equal(sluice_claim_count(record(&f.p[1])), 4);
-	assert_int_equal(sluice_claim_first(record(&f.p[1]), 3), 1);
+	assert_int_equal(sluice_claim_count(multi_record(&f.p[1])), 4);
+	assert_int_equal(sluice_claim_first(multi_record(&f.p[1]), 3), 1);
 	assert_int_equal(sluice_producer_remaining(&f.p[0]), 3);
 	sluice_producer_publish(&f.p[0], 0);
-	assert_int_equal(record(&f.p[0]), SLUICE_CLAIM_IDLE);
+	assert_int_equal(multi_record(&f.p[0]), SLUICE_CLAIM_IDLE);
 	sluice_producer_publish_range(&f.p[1], 1, 4);
 	assert_int_equal(sluice_ring_published(&f.p[0].ring, 0, 8), 5);
-	close_all(&f);
+	multi_close(&f);
 }
 
 /* Consumers see the contiguous prefix only, in whatever order slots are published. */
@@ -80,15 +43,15 @@ static void test_multi__publish_in_any_order(void **state)
 
 	(void)state;
 	for (int round = 0; round < 50; round++) {
-		struct fixture f = {0};
+		struct multi_fixture f = {0};
 		uint64_t first, second, order[8], seen = 0;
 		bool out[16] = {false};
 
-		open_all(&f, 16, true);
+		multi_open(&f, 16, true);
 		assert_int_equal(sluice_producer_try_claim(&f.p[0], 8, &first), 0);
 		assert_int_equal(sluice_producer_try_claim(&f.p[1], 8, &second), 0);
-		fill(&f.p[0], first, 8);
-		fill(&f.p[1], second, 8);
+		multi_fill(&f.p[0], first, 8);
+		multi_fill(&f.p[1], second, 8);
 		for (uint64_t i = 0; i < 8; i++)
 			order[i] = round ? i : 7 - i; /* reversed, then shuffled */
 		for (uint64_t i = 7; round && i; i--) {
@@ -106,18 +69,18 @@ static void test_multi__publish_in_any_order(void **state)
 			assert_int_equal(sluice_ring_published(&f.p[0].ring, 0, 16), seen);
 		}
 		assert_int_equal(ring_consume(&f.consumer, 16), 16);
-		close_all(&f);
+		multi_close(&f);
 	}
 }
 
 /* available: no before, yes after, no again once the slot has been taken for the next lap */
 static void test_multi__availability_over_a_wrap(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, 4, true);
+	multi_open(&f, 4, true);
 	for (uint64_t lap = 0; lap < 5; lap++) {
 		for (uint64_t i = 0; i < 4; i++) {
 			const uint64_t s = lap * 4 + i;
@@ -130,27 +93,27 @@ static void test_multi__availability_over_a_wrap(void **state)
 			if (s >= 4)
 				assert_int_equal(sluice_ring_published(&f.p[0].ring, s - 4, 1),
 						 s - 3);
-			fill(&f.p[i % 2], s, 1);
+			multi_fill(&f.p[i % 2], s, 1);
 			sluice_producer_publish(&f.p[i % 2], s);
 			assert_int_equal(sluice_ring_published(&f.p[0].ring, s, 1), s + 1);
 		}
 		assert_int_equal(ring_consume(&f.consumer, 4), 4);
 	}
-	close_all(&f);
+	multi_close(&f);
 }
 
 static void test_multi__abort_leaves_tombstones(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, 8, true);
+	multi_open(&f, 8, true);
 	assert_int_equal(sluice_producer_try_claim(&f.p[0], 5, &first), 0);
-	fill(&f.p[0], first, 5);
+	multi_fill(&f.p[0], first, 5);
 	sluice_producer_publish_range(&f.p[0], 1, 2);
 	sluice_producer_abort(&f.p[0]);
-	assert_int_equal(record(&f.p[0]), SLUICE_CLAIM_IDLE);
+	assert_int_equal(multi_record(&f.p[0]), SLUICE_CLAIM_IDLE);
 	for (uint64_t s = 0; s < 5; s++)
 		assert_int_equal(sluice_ring_is_void(&f.p[0].ring, s), s != 1 && s != 2);
 	assert_int_equal(atomic_load(&f.segment.control->tombstones), 3);
@@ -160,7 +123,7 @@ static void test_multi__abort_leaves_tombstones(void **state)
 	sluice_producer_close(&f.p[0]); /* by closing, too */
 	assert_true(sluice_ring_is_void(&f.p[1].ring, 5));
 	assert_int_equal(sluice_producer_open(&f.p[0], &f.segment, NULL, NULL), 0);
-	close_all(&f);
+	multi_close(&f);
 }
 
 /*
@@ -191,57 +154,57 @@ static void test_multi__abort_on_single_producer_rings(void **state)
 /* Without a consumer that gates, a slot is not claimed again before its last user has published. */
 static void test_multi__unpublished_slots_gate_when_nobody_else_does(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	uint64_t first, other;
 
 	(void)state;
-	open_all(&f, 8, false);
+	multi_open(&f, 8, false);
 	assert_int_equal(ring_publish(&f.p[1], 20), 0);
 	assert_int_equal(sluice_producer_try_claim(&f.p[0], 2, &first), 0);
 	assert_int_equal(first, 20);
 	assert_int_equal(ring_publish(&f.p[1], 100), -EAGAIN);
 	assert_int_equal(atomic_load(&f.segment.control->claim), 28);
 	assert_int_equal(sluice_producer_remaining(&f.p[1]), 0);
-	fill(&f.p[0], first, 2);
+	multi_fill(&f.p[0], first, 2);
 	sluice_producer_publish(&f.p[0], first);
 	assert_int_equal(sluice_producer_remaining(&f.p[1]), 1);
 	assert_int_equal(sluice_producer_try_claim(&f.p[1], 2, &other), -EAGAIN);
 	assert_int_equal(f.p[1].missing, 1);
 	sluice_producer_publish(&f.p[0], first + 1);
 	assert_int_equal(ring_publish(&f.p[1], 100), 0);
-	close_all(&f);
+	multi_close(&f);
 }
 
 /* Somebody who joins behind the newest event, after a claim was checked against nobody. */
 static void test_multi__claim_gives_way_to_a_newcomer(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, 4, false);
+	multi_open(&f, 4, false);
 	assert_int_equal(ring_publish(&f.p[0], 9), 0);
 	assert_int_equal(ring_consumer(&f.consumer, &f.segment, "c", SLUICE_POLICY_CRITICAL,
 				       SLUICE_FROM_BEGINNING), 0);
 	assert_int_equal(f.consumer.next, 5);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(sluice_producer_try_claim(&f.p[i], 1, &first), -EAGAIN);
-		assert_int_equal(record(&f.p[i]), SLUICE_CLAIM_IDLE);
+		assert_int_equal(multi_record(&f.p[i]), SLUICE_CLAIM_IDLE);
 	}
 	assert_int_equal(atomic_load(&f.segment.control->claim), 9);
 	assert_int_equal(ring_consume(&f.consumer, 100), 4);
 	assert_int_equal(ring_publish(&f.p[1], 4), 0);
-	close_all(&f);
+	multi_close(&f);
 }
 
 /* The bound that joiners go by counts attempts that may yet succeed, and no others. */
 static void test_multi__claim_bound(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	_Atomic uint64_t *words[2];
 
 	(void)state;
-	open_all(&f, 16, false);
+	multi_open(&f, 16, false);
 	assert_int_equal(ring_publish(&f.p[0], 10), 0);
 	words[0] = &f.p[0].self->claim_record;
 	words[1] = &f.p[1].self->claim_record;
@@ -258,7 +221,7 @@ static void test_multi__claim_bound(void **state)
 	assert_int_equal(sluice_claim_bound(&f.p[0].ring), 10);
 	atomic_store(words[0], SLUICE_CLAIM_IDLE);
 	atomic_store(words[1], SLUICE_CLAIM_IDLE);
-	close_all(&f);
+	multi_close(&f);
 }
 
 static void test_multi__record_arithmetic(void **state)
@@ -306,17 +269,17 @@ static void test_multi__sequences_beyond_the_record(void **state)
 
 static void test_multi__claims_are_bounded(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, 32768, true);
+	multi_open(&f, 32768, true);
 	assert_int_equal(sluice_producer_try_claim(&f.p[0], SLUICE_CLAIM_MAX + 1, &first),
 			 -EINVAL);
 	assert_int_equal(sluice_producer_try_claim(&f.p[0], SLUICE_CLAIM_MAX, &first), 0);
 	sluice_producer_abort(&f.p[0]);
 	assert_int_equal(sluice_producer_remaining(&f.p[0]), 32768 - SLUICE_CLAIM_MAX);
-	close_all(&f);
+	multi_close(&f);
 }
 
 static void test_multi__states_have_their_own_errors(void **state)
@@ -333,20 +296,20 @@ static void test_multi__states_have_their_own_errors(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fixture f = {0};
+		struct multi_fixture f = {0};
 		struct sluice_producer late;
 		uint64_t first;
 
-		open_all(&f, 8, true);
+		multi_open(&f, 8, true);
 		assert_int_equal(ring_publish(&f.p[0], 1), 0);
 		sluice_ring_set_state(&f.segment, cases[i].state);
 		assert_int_equal(sluice_producer_try_claim(&f.p[0], 1, &first), cases[i].error);
-		assert_int_equal(record(&f.p[0]), SLUICE_CLAIM_IDLE);
+		assert_int_equal(multi_record(&f.p[0]), SLUICE_CLAIM_IDLE);
 		assert_int_equal(sluice_producer_open(&late, &f.segment, NULL, NULL),
 				 cases[i].error);
 		sluice_ring_set_state(&f.segment, SLUICE_STATE_READY);
 		assert_int_equal(sluice_producer_try_claim(&f.p[0], 1, &first), 0);
-		close_all(&f);
+		multi_close(&f);
 	}
 }
 

@@ -14,46 +14,10 @@
 
 #include "shm/claim.h"
 #include "shm/clock.h"
-#include "tests/lib/ring_fixture.h"
+#include "tests/lib/multi_fixture.h"
 
 #define MS 1000000ull
 #define PRODUCERS 4u
-
-struct fixture {
-	struct sluice_segment segment;
-	struct sluice_consumer consumer;
-	struct sluice_producer p[2];
-};
-
-static void open_all(struct fixture *f, uint64_t slots, bool gates)
-{
-	assert_int_equal(ring_create(&f->segment, NULL, RING_MULTI, slots, 0), 0);
-	if (gates)
-		assert_int_equal(ring_consumer(&f->consumer, &f->segment, "c",
-					       SLUICE_POLICY_CRITICAL, SLUICE_FROM_BEGINNING), 0);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(sluice_producer_open(&f->p[i], &f->segment, NULL, NULL), 0);
-}
-
-static void close_all(struct fixture *f)
-{
-	sluice_producer_close(&f->p[0]);
-	sluice_producer_close(&f->p[1]);
-	if (f->consumer.self)
-		sluice_consumer_close(&f->consumer, false);
-	ring_destroy(&f->segment);
-}
-
-static uint64_t record(const struct sluice_producer *producer)
-{
-	return atomic_load(&producer->self->claim_record);
-}
-
-static void fill(struct sluice_producer *producer, uint64_t first, uint64_t n)
-{
-	for (uint64_t s = first; s != first + n; s++)
-		event_fill(sluice_producer_slot(producer, s), producer->ring.payload_bytes, s);
-}
 
 /* ---------------------------------------------------------------------------- blocked ones */
 
@@ -72,7 +36,8 @@ static void *claim_one(void *arg)
 	return NULL;
 }
 
-static int claim_while(struct fixture *f, uint32_t wait, void (*then)(struct fixture *f))
+static int claim_while(struct multi_fixture *f, uint32_t wait,
+		       void (*then)(struct multi_fixture *f))
 {
 	struct blocked blocked = {&f->p[0], 10000 * MS, 1};
 	pthread_t thread;
@@ -85,17 +50,17 @@ static int claim_while(struct fixture *f, uint32_t wait, void (*then)(struct fix
 	return blocked.rc;
 }
 
-static void then_interrupt(struct fixture *f)
+static void then_interrupt(struct multi_fixture *f)
 {
 	sluice_producer_interrupt(&f->p[0]);
 }
 
-static void then_fail(struct fixture *f)
+static void then_fail(struct multi_fixture *f)
 {
 	atomic_store(&f->consumer.self->failed, EIO);
 }
 
-static void then_poison(struct fixture *f)
+static void then_poison(struct multi_fixture *f)
 {
 	sluice_ring_set_state(&f->segment, SLUICE_STATE_POISONED);
 }
@@ -103,7 +68,7 @@ static void then_poison(struct fixture *f)
 static void test_multi_threads__blocked_claims_can_be_ended(void **state)
 {
 	static const struct {
-		void (*then)(struct fixture *f);
+		void (*then)(struct multi_fixture *f);
 		int error;
 	} cases[] = {
 		{then_interrupt, -ECANCELED},
@@ -115,10 +80,10 @@ static void test_multi_threads__blocked_claims_can_be_ended(void **state)
 	for (uint32_t wait = SLUICE_WAIT_ADAPTIVE; wait <= SLUICE_WAIT_BLOCK; wait++)
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 			const uint64_t started_ns = sluice_clock_ns();
-			struct fixture f = {0};
+			struct multi_fixture f = {0};
 			uint64_t first;
 
-			open_all(&f, 2, true);
+			multi_open(&f, 2, true);
 			assert_int_equal(ring_publish(&f.p[0], 2), 0);
 			assert_int_equal(claim_while(&f, wait, cases[i].then), cases[i].error);
 			assert_true(sluice_clock_ns() - started_ns < 5000 * MS);
@@ -133,7 +98,7 @@ static void test_multi_threads__blocked_claims_can_be_ended(void **state)
 				assert_int_equal(ring_consume(&f.consumer, 1), 1);
 				assert_int_equal(sluice_producer_claim(&f.p[0], 1, MS, &first), 0);
 			}
-			close_all(&f);
+			multi_close(&f);
 		}
 }
 
@@ -190,20 +155,20 @@ static void *end_inside_a_claim(void *arg)
 /* The process lives on, so no lock byte tells of it. */
 static void test_multi_threads__thread_that_ends_inside_a_claim(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	pthread_t thread;
 
 	(void)state;
-	open_all(&f, 8, true);
+	multi_open(&f, 8, true);
 	pthread_create(&thread, NULL, end_inside_a_claim, &f.p[0]);
 	pthread_join(thread, NULL);
-	assert_int_equal(record(&f.p[0]), SLUICE_CLAIM_IDLE);
+	assert_int_equal(multi_record(&f.p[0]), SLUICE_CLAIM_IDLE);
 	assert_int_equal(sluice_ring_published(&f.p[1].ring, 0, 8), 3);
 	assert_false(sluice_ring_is_void(&f.p[1].ring, 0));
 	assert_true(sluice_ring_is_void(&f.p[1].ring, 1));
 	assert_true(sluice_ring_is_void(&f.p[1].ring, 2));
 	assert_int_equal(ring_publish(&f.p[1], 1), 0);
-	close_all(&f);
+	multi_close(&f);
 }
 
 static void *use_once(void *arg)
@@ -214,13 +179,13 @@ static void *use_once(void *arg)
 /* A handle that changed hands: the end of its former thread must not touch the claim of the new. */
 static void test_multi_threads__handle_that_changes_threads(void **state)
 {
-	struct fixture f = {0};
+	struct multi_fixture f = {0};
 	pthread_t thread;
 	void *failed;
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, 8, true);
+	multi_open(&f, 8, true);
 	for (int i = 0; i < 3; i++) {
 		pthread_create(&thread, NULL, use_once, &f.p[0]);
 		pthread_join(thread, &failed);
@@ -229,12 +194,12 @@ static void test_multi_threads__handle_that_changes_threads(void **state)
 		pthread_create(&thread, NULL, use_once, &f.p[1]);
 		pthread_join(thread, &failed);
 		assert_null(failed);
-		assert_int_equal(sluice_claim_state(record(&f.p[0])), SLUICE_CLAIM_CLAIMED);
-		fill(&f.p[0], first, 1);
+		assert_int_equal(sluice_claim_state(multi_record(&f.p[0])), SLUICE_CLAIM_CLAIMED);
+		multi_fill(&f.p[0], first, 1);
 		sluice_producer_publish(&f.p[0], first);
 		assert_int_equal(ring_consume(&f.consumer, 8), 3);
 	}
-	close_all(&f);
+	multi_close(&f);
 }
 
 struct writer {

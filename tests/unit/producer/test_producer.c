@@ -10,42 +10,20 @@
 #include <cmocka.h>
 
 #include "shm/clock.h"
-#include "tests/lib/ring_fixture.h"
+#include "tests/lib/pair_fixture.h"
 
 #define MS 1000000ull
 
 static const uint32_t schemes[] = {RING_CURSOR, RING_STAMPED, RING_MULTI};
 
-struct fixture {
-	struct sluice_segment segment;
-	struct sluice_producer producer;
-	struct sluice_consumer consumer;
-};
-
-static void open_all(struct fixture *f, uint32_t publication, uint64_t slots)
-{
-	assert_int_equal(ring_create(&f->segment, NULL, publication, slots, 0), 0);
-	assert_int_equal(ring_consumer(&f->consumer, &f->segment, "c", SLUICE_POLICY_CRITICAL,
-				       SLUICE_FROM_BEGINNING),
-			 0);
-	assert_int_equal(sluice_producer_open(&f->producer, &f->segment, NULL, NULL), 0);
-}
-
-static void close_all(struct fixture *f)
-{
-	sluice_producer_close(&f->producer);
-	sluice_consumer_close(&f->consumer, false);
-	ring_destroy(&f->segment);
-}
-
 static void test_producer__first_claims(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct fixture f;
+		struct pair_fixture f;
 		uint64_t first = 99;
 
-		open_all(&f, schemes[i], 8);
+		pair_open(&f, schemes[i], 8);
 		assert_int_equal(sluice_producer_try_claim(&f.producer, 1, &first), 0);
 		assert_int_equal(first, 0);
 		assert_int_equal(sluice_producer_try_claim(&f.producer, 4, &first), 0);
@@ -59,7 +37,7 @@ static void test_producer__first_claims(void **state)
 		assert_int_equal(sluice_ring_published(&f.producer.ring, 0, 8), 3);
 		sluice_producer_publish_range(&f.producer, 3, 4);
 		assert_int_equal(sluice_ring_published(&f.producer.ring, 0, 8), 5);
-		close_all(&f);
+		pair_close(&f);
 	}
 }
 
@@ -69,10 +47,10 @@ static void test_producer__refuses_counts_out_of_range(void **state)
 
 	(void)state;
 	for (int scheme = 0; scheme < 3; scheme++) {
-		struct fixture f;
+		struct pair_fixture f;
 		uint64_t first = 77;
 
-		open_all(&f, schemes[scheme], 8);
+		pair_open(&f, schemes[scheme], 8);
 		for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 			assert_int_equal(sluice_producer_try_claim(&f.producer, wrong[i], &first),
 					 -EINVAL);
@@ -84,7 +62,7 @@ static void test_producer__refuses_counts_out_of_range(void **state)
 		assert_true(sluice_producer_has_capacity(&f.producer, 8));
 		assert_int_equal(sluice_producer_try_claim(&f.producer, 8, &first), 0);
 		assert_int_equal(first, 0);
-		close_all(&f);
+		pair_close(&f);
 	}
 }
 
@@ -92,9 +70,9 @@ static void test_producer__capacity_hints_change_nothing(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct fixture f;
+		struct pair_fixture f;
 
-		open_all(&f, schemes[i], 8);
+		pair_open(&f, schemes[i], 8);
 		for (uint64_t left = 8; left; left--) {
 			assert_int_equal(sluice_producer_remaining(&f.producer), left);
 			assert_true(sluice_producer_has_capacity(&f.producer, left));
@@ -108,7 +86,7 @@ static void test_producer__capacity_hints_change_nothing(void **state)
 		assert_false(sluice_producer_drained(&f.producer));
 		assert_int_equal(ring_consume(&f.consumer, 8), 8);
 		assert_true(sluice_producer_drained(&f.producer));
-		close_all(&f);
+		pair_close(&f);
 	}
 }
 
@@ -116,10 +94,10 @@ static void test_producer__full_ring_releases_exactly_what_was_consumed(void **s
 {
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct fixture f;
+		struct pair_fixture f;
 		uint64_t first = 77;
 
-		open_all(&f, schemes[i], 4);
+		pair_open(&f, schemes[i], 4);
 		assert_int_equal(ring_publish(&f.producer, 5), -EAGAIN);
 		for (uint64_t round = 0; round < 10; round++) {
 			assert_int_equal(f.producer.next, 4 + round);
@@ -133,7 +111,7 @@ static void test_producer__full_ring_releases_exactly_what_was_consumed(void **s
 			assert_int_equal(ring_publish(&f.producer, 2), -EAGAIN);
 		}
 		assert_int_equal(first, 77);
-		close_all(&f);
+		pair_close(&f);
 	}
 }
 
@@ -166,10 +144,10 @@ static void test_producer__claim_times_out_and_counts(void **state)
 
 	(void)state;
 	for (int i = 0; i < 4; i++) {
-		struct fixture f;
+		struct pair_fixture f;
 		uint64_t first, started_ns;
 
-		open_all(&f, RING_CURSOR, 2);
+		pair_open(&f, RING_CURSOR, 2);
 		f.producer.wait = waits[i];
 		assert_int_equal(ring_publish(&f.producer, 2), 0);
 		started_ns = sluice_clock_ns();
@@ -178,12 +156,12 @@ static void test_producer__claim_times_out_and_counts(void **state)
 		assert_true(sluice_clock_ns() - started_ns >= 20 * MS);
 		assert_int_equal(atomic_load(&f.producer.self->full_waits), 1);
 		assert_int_equal(sluice_producer_claim(&f.producer, 1, 0, &first), -ETIMEDOUT);
-		close_all(&f);
+		pair_close(&f);
 	}
 }
 
 struct later {
-	struct fixture *f;
+	struct pair_fixture *f;
 	int what;
 };
 
@@ -211,12 +189,12 @@ static void test_producer__blocked_claim_is_released(void **state)
 
 	(void)state;
 	for (int i = 0; i < 9; i++) {
-		struct fixture f;
+		struct pair_fixture f;
 		struct later later = {&f, i % 3};
 		pthread_t thread;
 		uint64_t first, started_ns;
 
-		open_all(&f, i / 3 ? RING_STAMPED : RING_MULTI, 2);
+		pair_open(&f, i / 3 ? RING_STAMPED : RING_MULTI, 2);
 		f.producer.wait = waits[i / 3];
 		assert_int_equal(ring_publish(&f.producer, 2), 0);
 		started_ns = sluice_clock_ns();
@@ -225,7 +203,7 @@ static void test_producer__blocked_claim_is_released(void **state)
 				 expected[i % 3]);
 		assert_true(sluice_clock_ns() - started_ns < 5000 * MS);
 		pthread_join(thread, NULL);
-		close_all(&f);
+		pair_close(&f);
 	}
 }
 

@@ -5,53 +5,29 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "shm/recovery.h"
-#include "tests/lib/ring_fixture.h"
+#include "tests/lib/pair_fixture.h"
 
 #define MS 1000000ull
 
 static const uint32_t schemes[] = {RING_CURSOR, RING_STAMPED};
 
-struct fixture {
-	struct sluice_segment segment;
-	struct sluice_producer producer;
-	struct sluice_consumer consumer;
-};
-
-static void open_all(struct fixture *f, uint32_t publication, uint64_t slots)
-{
-	assert_int_equal(ring_create(&f->segment, NULL, publication, slots, 0), 0);
-	assert_int_equal(ring_consumer(&f->consumer, &f->segment, "c", SLUICE_POLICY_CRITICAL,
-				       SLUICE_FROM_BEGINNING),
-			 0);
-	assert_int_equal(sluice_producer_open(&f->producer, &f->segment, NULL, NULL), 0);
-}
-
-static void close_all(struct fixture *f)
-{
-	sluice_producer_close(&f->producer);
-	sluice_consumer_close(&f->consumer, false);
-	ring_destroy(&f->segment);
-}
-
 /* ------------------------------------------------------------------------------- the dead */
 
 enum step { CLAIMED, HALF_WRITTEN, WRITTEN, PART_PUBLISHED, PUBLISHED, STEPS };
 
-/* Publishes 3 events, then claims 3 and stops for ever at `step`; a byte says that it is there. */
-static void child_produce(enum step step, int fd)
+/* Publishes 3 events, then claims 3 and stops for ever at a step. */
+static int produce(struct sluice_segment *segment, void *arg)
 {
-	struct sluice_segment segment;
-	struct sluice_producer producer;
+	static struct sluice_producer producer;
+	const enum step step = *(const enum step *)arg;
 	uint64_t first;
 
-	if (sluice_segment_attach(&segment, "dead", SLUICE_ACCESS_WRITE, NULL) ||
-	    sluice_producer_open(&producer, &segment, NULL, NULL) || ring_publish(&producer, 3) ||
+	if (sluice_producer_open(&producer, segment, NULL, NULL) || ring_publish(&producer, 3) ||
 	    sluice_producer_try_claim(&producer, 3, &first))
-		_exit(1);
+		return 1;
 	if (step >= HALF_WRITTEN)
 		memset(sluice_producer_slot(&producer, first), 0xaa, 20);
 	for (uint64_t i = 0; step >= WRITTEN && i < 3; i++)
@@ -61,28 +37,12 @@ static void child_produce(enum step step, int fd)
 		sluice_producer_publish(&producer, first);
 	if (step == PUBLISHED)
 		sluice_producer_publish_range(&producer, first, first + 2);
-	if (write(fd, "x", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	return 0;
 }
 
 static pid_t start_child(enum step step)
 {
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid)
-		child_produce(step, fds[1]);
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
+	return child_ready("dead", produce, NULL, &step);
 }
 
 static void test_takeover__successor_of_a_killed_one(void **state)
@@ -156,11 +116,11 @@ static void test_takeover__recovery_without_a_successor(void **state)
  */
 static void test_takeover__successor_spares_slots_that_are_still_read(void **state)
 {
-	struct fixture f;
+	struct pair_fixture f;
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, RING_STAMPED, 4);
+	pair_open(&f, RING_STAMPED, 4);
 	assert_int_equal(ring_publish(&f.producer, 4), 0);
 	sluice_producer_close(&f.producer);
 	atomic_store(&f.segment.control->claim, 6);
@@ -171,7 +131,7 @@ static void test_takeover__successor_spares_slots_that_are_still_read(void **sta
 	assert_int_equal(ring_consume(&f.consumer, 4), 4);
 	assert_int_equal(ring_publish(&f.producer, 2), 0);
 	assert_int_equal(ring_consume(&f.consumer, 4), 2);
-	close_all(&f);
+	pair_close(&f);
 }
 
 /* The same while it lives: the newcomer came after the claim was checked against nobody. */
@@ -203,11 +163,11 @@ static void test_takeover__claim_gives_way_to_a_newcomer(void **state)
 
 static void test_takeover__refuses_damaged_words(void **state)
 {
-	struct fixture f;
+	struct pair_fixture f;
 	uint64_t first;
 
 	(void)state;
-	open_all(&f, RING_CURSOR, 4);
+	pair_open(&f, RING_CURSOR, 4);
 	assert_int_equal(ring_publish(&f.producer, 4), 0);
 	atomic_store(&f.consumer.self->position, 1000);
 	assert_int_equal(sluice_producer_try_claim(&f.producer, 1, &first), -EBADMSG);
@@ -220,7 +180,7 @@ static void test_takeover__refuses_damaged_words(void **state)
 	f.producer.ring.segment = NULL;
 	/* the place was given back */
 	assert_int_equal(sluice_participant_count(&f.segment, SLUICE_ROLE_PRODUCER), 0);
-	close_all(&f);
+	pair_close(&f);
 }
 
 int main(void)

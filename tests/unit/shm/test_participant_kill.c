@@ -18,33 +18,6 @@
 
 static const uint32_t schemes[] = {RING_CURSOR, RING_STAMPED};
 
-static pid_t child_join(const char *ring, const char *name, uint32_t policy, uint64_t consume)
-{
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-		struct sluice_consumer consumer;
-
-		if (sluice_segment_attach(&segment, ring, SLUICE_ACCESS_WRITE, NULL) ||
-		    ring_consumer(&consumer, &segment, name, policy, SLUICE_FROM_BEGINNING) ||
-		    ring_consume(&consumer, consume) != consume || write(fds[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
-}
-
 static void test_participant_kill__killed_critical_resumes_at_its_position(void **state)
 {
 	struct sluice_segment segment;
@@ -56,7 +29,7 @@ static void test_participant_kill__killed_critical_resumes_at_its_position(void 
 	assert_int_equal(ring_create(&segment, "killed", RING_STAMPED, 8, 0), 0);
 	assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
 	assert_int_equal(ring_publish(&producer, 6), 0);
-	pid = child_join("killed", "c", SLUICE_POLICY_CRITICAL, 4);
+	pid = child_consumer("killed", "c", SLUICE_POLICY_CRITICAL, 4);
 	assert_true(pid > 0);
 	assert_int_equal(ring_consumer(&consumer, &segment, "c", SLUICE_POLICY_CRITICAL, 0), -EBUSY);
 	child_kill(pid);
@@ -83,7 +56,7 @@ static void test_participant_kill__killed_evictable_frees_a_blocked_producer(voi
 	(void)state;
 	assert_int_equal(ring_create(&segment, "gone", RING_CURSOR, 8, 0), 0);
 	assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
-	pid = child_join("gone", "e", SLUICE_POLICY_EVICTABLE, 0);
+	pid = child_consumer("gone", "e", SLUICE_POLICY_EVICTABLE, 0);
 	assert_true(pid > 0);
 	assert_int_equal(ring_publish(&producer, 9), -EAGAIN);
 	/* alive, however slow: no limit was set */
@@ -91,7 +64,7 @@ static void test_participant_kill__killed_evictable_frees_a_blocked_producer(voi
 	child_kill(pid);
 	assert_int_equal(sluice_producer_claim(&producer, 1, 5000 * MS, &first), 0);
 	/* its entry is taken again */
-	pid = child_join("gone", "f", SLUICE_POLICY_LOSSY, 0);
+	pid = child_consumer("gone", "f", SLUICE_POLICY_LOSSY, 0);
 	assert_true(pid > 0);
 	assert_int_equal(sluice_participant_count(&segment, SLUICE_ROLE_CONSUMER), 1);
 	child_kill(pid);
@@ -110,7 +83,7 @@ static void test_participant_kill__dead_critical_holds_until_it_is_evicted(void 
 	(void)state;
 	assert_int_equal(ring_create(&segment, "away", RING_MULTI, 8, 0), 0);
 	assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
-	pid = child_join("away", "c", SLUICE_POLICY_CRITICAL, 0);
+	pid = child_consumer("away", "c", SLUICE_POLICY_CRITICAL, 0);
 	assert_true(pid > 0);
 	child_kill(pid);
 	assert_int_equal(ring_publish(&producer, 9), -EAGAIN);
@@ -124,45 +97,37 @@ static void test_participant_kill__dead_critical_holds_until_it_is_evicted(void 
 
 enum { KILL_WAITING, KILL_READING, KILL_BEFORE_RELEASE, KILL_POINTS };
 
+static struct sluice_consumer victim;
+
+static int stand_at(struct sluice_segment *segment, void *arg)
+{
+	const int point = *(const int *)arg;
+	uint64_t n = 0;
+
+	if (ring_consumer(&victim, segment, "c", SLUICE_POLICY_CRITICAL, SLUICE_FROM_BEGINNING) ||
+	    ring_consume(&victim, point == KILL_WAITING ? 6 : 2) == UINT64_MAX)
+		return 1;
+	victim.wait = SLUICE_WAIT_BLOCK;
+	if (point != KILL_WAITING && sluice_consumer_poll(&victim, 3, &n))
+		return 1;
+	if (point == KILL_READING)
+		sluice_consumer_advance(&victim, 1);
+	if (point == KILL_BEFORE_RELEASE)
+		sluice_consumer_advance(&victim, n);
+	return 0;
+}
+
+static void wait_there(void *arg)
+{
+	uint64_t n;
+
+	if (*(const int *)arg == KILL_WAITING)
+		sluice_consumer_wait(&victim, 3, SLUICE_WAIT_FOREVER, &n);
+}
+
 static pid_t child_at(int point)
 {
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-		struct sluice_consumer consumer;
-		uint64_t n = 0;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (sluice_segment_attach(&segment, "points", SLUICE_ACCESS_WRITE, NULL) ||
-		    ring_consumer(&consumer, &segment, "c", SLUICE_POLICY_CRITICAL,
-				  SLUICE_FROM_BEGINNING) ||
-		    ring_consume(&consumer, point == KILL_WAITING ? 6 : 2) == UINT64_MAX)
-			_exit(1);
-		consumer.wait = SLUICE_WAIT_BLOCK;
-		if (point != KILL_WAITING && sluice_consumer_poll(&consumer, 3, &n))
-			_exit(1);
-		if (point == KILL_READING)
-			sluice_consumer_advance(&consumer, 1);
-		if (point == KILL_BEFORE_RELEASE)
-			sluice_consumer_advance(&consumer, n);
-		if (write(fds[1], "x", 1) != 1)
-			_exit(1);
-		if (point == KILL_WAITING)
-			sluice_consumer_wait(&consumer, 3, SLUICE_WAIT_FOREVER, &n);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
+	return child_ready("points", stand_at, wait_there, &point);
 }
 
 /* D27: no gap, and nothing again but the batch that was not released. */

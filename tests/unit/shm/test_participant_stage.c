@@ -47,40 +47,14 @@ static void set_state(struct sluice_segment *segment, uint32_t index, uint32_t s
 	atomic_store(word, (atomic_load(word) & ~SLUICE_PARTICIPANT_STATE_MASK) | state);
 }
 
-/* Runs `body` in another process until it has said that it is done, then lets it hang. */
-static pid_t in_child(const char *ring, int (*body)(struct sluice_segment *segment))
-{
-	int fds[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (sluice_segment_attach(&segment, ring, SLUICE_ACCESS_WRITE, NULL) ||
-		    body(&segment) || write(fds[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
-}
-
 /* ------------------------------------------------------------------------- a full table */
 
-static int claim_everywhere(struct sluice_segment *segment)
+static int claim_everywhere(struct sluice_segment *segment, void *arg)
 {
 	static struct sluice_producer producers[SLUICE_PARTICIPANTS_MAX];
 	uint64_t first;
 
+	(void)arg;
 	for (uint32_t i = 0; i < segment->header.participant_count - 1; i++)
 		if (sluice_producer_open(&producers[i], segment, NULL, NULL) ||
 		    sluice_producer_try_claim(&producers[i], 1, &first))
@@ -99,7 +73,7 @@ static void test_participant_stage__full_table_is_recovered(void **state)
 
 	(void)state;
 	assert_int_equal(ring_create(&segment, "full", RING_MULTI, 256, 0), 0);
-	pid = in_child("full", claim_everywhere);
+	pid = child_ready("full", claim_everywhere, NULL, NULL);
 	assert_true(pid > 0);
 	assert_int_equal(stage(&consumer, &segment, "c", SLUICE_POLICY_CRITICAL, NULL), 0);
 	assert_int_equal(sluice_consumer_open(&other, &segment, &options, &diag), -EAGAIN);
@@ -115,11 +89,12 @@ static void test_participant_stage__full_table_is_recovered(void **state)
 	ring_destroy(&segment);
 }
 
-static int claim_once(struct sluice_segment *segment)
+static int claim_once(struct sluice_segment *segment, void *arg)
 {
 	static struct sluice_producer producer;
 	uint64_t first;
 
+	(void)arg;
 	return sluice_producer_open(&producer, segment, NULL, NULL) ||
 	       sluice_producer_try_claim(&producer, 3, &first);
 }
@@ -133,7 +108,7 @@ static void test_participant_stage__dead_claims_entry_is_left_alone(void **state
 
 	(void)state;
 	assert_int_equal(ring_create(&segment, "left", RING_MULTI, 8, 0), 0);
-	pid = in_child("left", claim_once);
+	pid = child_ready("left", claim_once, NULL, NULL);
 	assert_true(pid > 0);
 	child_kill(pid);
 	assert_int_equal(stage(&consumer, &segment, "c", SLUICE_POLICY_CRITICAL, NULL), 0);
@@ -177,10 +152,11 @@ static void test_participant_stage__dead_joiner_is_evicted(void **state)
 	}
 }
 
-static int follow_a(struct sluice_segment *segment)
+static int follow_a(struct sluice_segment *segment, void *arg)
 {
 	static struct sluice_consumer consumer;
 
+	(void)arg;
 	return stage(&consumer, segment, "f", SLUICE_POLICY_EVICTABLE, AFTER("a"));
 }
 
@@ -198,7 +174,7 @@ static void test_participant_stage__dead_followers_bit_goes_back(void **state)
 		assert_int_equal(ring_create(&segment, "back", RING_CURSOR, 8, 0), 0);
 		assert_int_equal(stage(&a, &segment, "a", SLUICE_POLICY_CRITICAL, NULL), 0);
 		assert_int_equal(sluice_producer_open(&producer, &segment, NULL, NULL), 0);
-		pid = in_child("back", follow_a);
+		pid = child_ready("back", follow_a, NULL, NULL);
 		assert_true(pid > 0);
 		assert_int_equal(gating(&segment), 4);
 		assert_int_equal(ring_publish(&producer, 8), 0);
@@ -342,8 +318,9 @@ static void test_participant_stage__announced_claims_bound_old_joins(void **stat
 
 /* ----------------------------------------------------------------------- a stopped joiner */
 
-static int hold_the_table(struct sluice_segment *segment)
+static int hold_the_table(struct sluice_segment *segment, void *arg)
 {
+	(void)arg;
 	return sluice_table_try_lock(segment);
 }
 
@@ -367,7 +344,7 @@ static void test_participant_stage__leaving_does_not_wait_for_ever(void **state)
 	assert_int_equal(stage(&c, &segment, "c", SLUICE_POLICY_CRITICAL, AFTER("b")), 0);
 	assert_int_equal(stage(&plain, &segment, "plain", SLUICE_POLICY_CRITICAL, NULL), 0);
 	assert_int_equal(ring_publish(&producer, 8), 0);
-	pid = in_child("stopped", hold_the_table);
+	pid = child_ready("stopped", hold_the_table, NULL, NULL);
 	assert_true(pid > 0);
 	started_ns = sluice_clock_ns();
 	sluice_consumer_close(&plain, false);

@@ -76,34 +76,28 @@ static void go_to(struct sluice_producer *producer, enum point point, uint64_t n
 		atomic_store(&producer->self->claim_record, SLUICE_CLAIM_IDLE);
 }
 
+struct stand {
+	enum point point;
+	uint64_t n;
+};
+
+static int stand_at(struct sluice_segment *segment, void *arg)
+{
+	static struct sluice_producer producer;
+	const struct stand *stand = arg;
+
+	if (sluice_producer_open(&producer, segment, NULL, NULL))
+		return 1;
+	go_to(&producer, stand->point, stand->n);
+	return 0;
+}
+
 /* A process that stands at `point` with a claim of n. */
 static pid_t start_at(enum point point, uint64_t n)
 {
-	int fds[2];
-	char byte;
-	pid_t pid;
+	struct stand stand = {point, n};
 
-	if (pipe(fds))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct sluice_segment segment;
-		struct sluice_producer producer;
-
-		if (sluice_segment_attach(&segment, "r", SLUICE_ACCESS_WRITE, NULL) ||
-		    sluice_producer_open(&producer, &segment, NULL, NULL))
-			_exit(1);
-		go_to(&producer, point, n);
-		if (write(fds[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) != 1)
-		pid = -1;
-	close(fds[0]);
-	return pid;
+	return child_ready("r", stand_at, NULL, &stand);
 }
 
 static uint64_t voids_of(enum point point, uint64_t n)
