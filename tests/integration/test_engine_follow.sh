@@ -84,7 +84,7 @@ by_hand() {
 
 counter() { "$helpers/show_counter" "$name.rep" "$1" 2>/dev/null; } # LABEL
 counter_at_least() { # LABEL N
-	tries=200
+	tries=3000
 	until [ "$(counter "$1")" -ge "$2" ] 2>/dev/null; do
 		tries=$((tries - 1))
 		if [ "$tries" -eq 0 ]; then
@@ -95,7 +95,7 @@ counter_at_least() { # LABEL N
 	done
 }
 mailbox_empty() {
-	tries=200
+	tries=3000
 	until [ "$(counter snapshot_ready)" = 0 ]; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || return 1
@@ -140,7 +140,7 @@ with_its_parent() {
 	child=$(cat "$place/pid")
 	kill -9 "$parent"
 	wait "$parent" 2>/dev/null
-	tries=200
+	tries=3000
 	while kill -0 "$child" 2>/dev/null && [ "$tries" -gt 0 ]; do
 		tries=$((tries - 1))
 		pause_ms 20

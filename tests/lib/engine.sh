@@ -66,9 +66,9 @@ settle() {
 	done
 }
 
-# says FILE PATTERN [COUNT]: within 10 s the file has COUNT lines (1) that match
+# says FILE PATTERN [COUNT]: within 60 s the file has COUNT lines (1) that match
 says() {
-	tries=500
+	tries=3000
 	while [ "$(grep -c -e "$2" "$1" 2>/dev/null || :)" -lt "${3:-1}" ]; do
 		tries=$((tries - 1))
 		if [ "$tries" -eq 0 ]; then
@@ -80,9 +80,9 @@ says() {
 }
 ready() { says "$place/engine" ' ready ' "${1:-1}"; }
 
-# lines FILE N: within 10 s the file has at least N lines
+# lines FILE N: within 60 s the file has at least N lines
 lines() {
-	tries=500
+	tries=3000
 	while [ "$(wc -l 2>/dev/null <"$1" || echo 0)" -lt "$2" ]; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || return 1
@@ -90,9 +90,9 @@ lines() {
 	done
 }
 
-# executed N: within 10 s the engine's durable point is at command N
+# executed N: within 60 s the engine's durable point is at command N
 executed() {
-	tries=200
+	tries=3000
 	until "$bin/sluice" stat -n "$name" --json --once 2>/dev/null |
 		grep -q "\"durable_seq\":$1,"; do
 		tries=$((tries - 1))
