@@ -326,7 +326,8 @@ int sluice_wal_snapshot(struct sluice_wal *wal, const struct sluice_core *core,
 		return ret;
 	good = newest &&
 	       !sluice_snapshot_check(wal->io, &wal->super, newest, wal->window_memory, NULL);
-	if (good && newest->place.cmd_seq == wal->chain.cmd_seq)
+	/* a second one of the same state is what frees a log that is used up */
+	if (good && newest->place.cmd_seq == wal->chain.cmd_seq && !is_used_up(wal))
 		return -EALREADY;
 	sluice_wal_chain_place(&wal->chain, report_next, md_next, &place);
 	ret = write_last(wal, core, &place,

@@ -394,6 +394,31 @@ static void test_wal_round__a_clean_end_of_a_full_log_frees_it(void **state)
 	assert_int_equal(grow(stage, 4 * MIB), 0);
 }
 
+/* Nothing was executed since the only snapshot, and no block fits any more: one more frees it. */
+static void test_wal_round__a_clean_end_frees_a_log_that_is_used_up(void **state)
+{
+	struct stage *stage = *state;
+	struct wal_life *life = &stage->life;
+
+	assert_int_equal(grow(stage, UINT64_MAX / 2), -ENOSPC);
+	assert_int_equal(wal_life_settle(life), 0);
+	wal_life_take_reports(life);
+	assert_int_equal(wal_life_save(life, life->wal->io, 1), 0);
+	name(stage);
+	while (sluice_wal_left_bytes(life->wal) > 32 * 1024) {
+		stop_with_snapshot(stage, -EALREADY);
+		assert_int_equal(wal_life_close(life, true), 0);
+		start(stage);
+		wal_life_take_reports(life);
+	}
+	assert_true(sluice_wal_full(life->wal));
+	stop_with_snapshot(stage, 0);
+	assert_int_equal(wal_life_close(life, true), 0);
+	start(stage);
+	assert_false(sluice_wal_full(life->wal));
+	assert_int_equal(grow(stage, 4 * MIB), 0);
+}
+
 /* Whatever happens to it, the log ends cleanly without. */
 static void test_wal_round__an_error_of_the_last_snapshot_harms_nothing(void **state)
 {
@@ -480,6 +505,7 @@ int main(void)
 		with_stage(test_wal_round__a_torn_first_block_of_a_used_segment_is_cut),
 		with_stage(test_wal_round__a_clean_end_leaves_a_snapshot_and_one_block),
 		with_stage(test_wal_round__a_clean_end_of_a_full_log_frees_it),
+		with_stage(test_wal_round__a_clean_end_frees_a_log_that_is_used_up),
 		with_stage(test_wal_round__an_error_of_the_last_snapshot_harms_nothing),
 		with_stage(test_wal_round__a_follower_that_is_still_there_is_not_disturbed),
 		with_stage(test_wal_round__the_last_snapshot_goes_into_the_bad_ones_file),
