@@ -25,7 +25,7 @@
 #define BENCH_RATIOS_MAX 120
 #define BENCH_PROCESSES_MAX 16
 #define BENCH_CPUS_MAX 8
-#define BENCH_NOTES_MAX 8
+#define BENCH_NOTES_MAX 32
 #define BENCH_FACTS_MAX 32
 #define BENCH_PAIRS_MAX 64
 #define BENCH_TEXT_BYTES 160
@@ -120,6 +120,7 @@ struct bench_plan {
 	const char *dir;   /* for the log: a directory on a real filesystem */
 	const char *data;  /* directory of the order flow */
 	uint64_t commands; /* of the generator's flow */
+	bool all;	   /* wal: the long form */
 };
 
 /* scenario.c: filling in. Too many of anything is a broken invariant. */
@@ -144,7 +145,7 @@ void bench_fact(struct bench_result *result, const char *key, const char *format
 
 /* environment.c: what the machine is, at the start and at the end of a run. */
 void bench_environment(struct bench_result *result, const struct bench_plan *plan);
-void bench_environment_end(struct bench_result *result);
+void bench_environment_end(struct bench_result *result, const struct bench_plan *plan);
 
 /* result.c, load.c: -EIO; -EBADMSG: no such file of ours; -ENOTSUP: built without jansson. */
 int bench_write_json(const struct bench_result *result, FILE *out);
@@ -169,6 +170,15 @@ int bench_matching(const struct bench_plan *plan, struct bench_scenario *scenari
 		   struct sluice_diag *diag);
 int bench_wake_up(const struct bench_plan *plan, struct bench_scenario *scenario,
 		  struct sluice_diag *diag);
+/* The core alone: nanoseconds per command of plan.commands of the generated flow. */
+int bench_matching_rate(const struct bench_plan *plan, double *ret_ns, struct sluice_diag *diag);
+/* The log: part 0 to BENCH_WAL_PARTS - 1. Their state lasts from begin to end. */
+#define BENCH_WAL_PARTS 5u
+const char *bench_wal_name(uint32_t part);
+const char *bench_wal_title(uint32_t part);
+int bench_wal_begin(const struct bench_plan *plan, struct sluice_diag *diag);
+int bench_wal(uint32_t part, struct bench_scenario *scenario, struct sluice_diag *diag);
+void bench_wal_end(void);
 /* Throughput of one topology (enum bench_topology), beside peers and a bare ring. */
 int bench_ring(const struct bench_plan *plan, uint32_t topology, struct bench_scenario *scenario,
 	       struct sluice_diag *diag);

@@ -184,16 +184,68 @@ static void add_load(struct bench_result *result, const char *when)
 	bench_fact(result, key, "%.100s", line[0] ? line : "unknown");
 }
 
+/* Of all CPUs, since the machine started: what the host gave to others while we wanted it. */
+static void add_steal(struct bench_result *result, const char *when)
+{
+	unsigned long long spent[8] = {0}, all = 0;
+	char line[256], key[32];
+
+	first_line("/proc/stat", line, sizeof(line));
+	if (sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &spent[0], &spent[1],
+		   &spent[2], &spent[3], &spent[4], &spent[5], &spent[6], &spent[7]) != 8)
+		return;
+	for (int i = 0; i < 8; i++)
+		all += spent[i];
+	snprintf(key, sizeof(key), "steal_%s", when);
+	bench_fact(result, key, "%llu of %llu ticks, idle %llu", spent[7], all, spent[3]);
+}
+
+/* The interrupts that one CPU has taken: its column of /proc/interrupts, added up. */
+static unsigned long long interrupts(uint32_t cpu)
+{
+	FILE *file = fopen("/proc/interrupts", "re");
+	unsigned long long sum = 0;
+	char line[8192];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		char *at = strchr(line, ':');
+
+		if (!at)
+			continue;
+		at++;
+		for (uint32_t i = 0; i < cpu; i++)
+			strtoull(at, &at, 10);
+		sum += strtoull(at, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+static void add_interrupts(struct bench_result *result, const struct bench_plan *plan,
+			   const char *when)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "interrupts_%s", when);
+	bench_fact(result, key, "%llu on cpu%u, the engine's", interrupts(plan->cpus[0]),
+		   plan->cpus[0]);
+}
+
 void bench_environment(struct bench_result *result, const struct bench_plan *plan)
 {
 	add_load(result, "start");
+	add_steal(result, "start");
+	add_interrupts(result, plan, "start");
 	add_cpu(result);
 	add_pages(result);
 	add_disk(result, plan);
 	add_build(result);
 }
 
-void bench_environment_end(struct bench_result *result)
+void bench_environment_end(struct bench_result *result, const struct bench_plan *plan)
 {
 	add_load(result, "end");
+	add_steal(result, "end");
+	add_interrupts(result, plan, "end");
 }

@@ -16,8 +16,10 @@
 #include "shm/wait.h"
 
 #define READY_NS 30000000000u
+#define REPLAY_NS 600000000000u /* with a long log */
 #define LEAVE_NS 10000000000u
 #define LOOK_NS 2000000
+#define FIXED_ARGUMENTS 16
 
 static const char *const suffixes[] = {"cmd", "rep", "md"};
 
@@ -33,24 +35,53 @@ static void engine_path(char *ret_path, size_t bytes)
 	snprintf(ret_path, bytes, "%.*ssluice-engine", slash ? (int)(slash - self) + 1 : 0, self);
 }
 
-static _Noreturn void become(const struct bench_instance *instance, bool durable, pid_t parent)
+/* Returns only if it cannot be started. */
+static void exec_engine(const char *path, const struct bench_instance *instance, bool durable)
 {
-	const int error = open(instance->error_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	char path[4096], cpu[16], bytes[24], log[4200];
+	const char *arguments[FIXED_ARGUMENTS + BENCH_ARGUMENTS_MAX + 1] = {NULL};
+	char cpu[16], bytes[24], log[4200];
+	uint32_t n = 0;
 
-	engine_path(path, sizeof(path));
 	snprintf(cpu, sizeof(cpu), "%" PRIu32, instance->cpu);
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, instance->wal_bytes);
 	snprintf(log, sizeof(log), "%s/log", instance->dir);
+	const char *const fixed[FIXED_ARGUMENTS] = {
+		"sluice-engine",
+		"--name",
+		instance->name,
+		"--cpu",
+		cpu,
+		"--wait",
+		sluice_wait_name(instance->wait),
+		"--durability",
+		durable ? "batch" : "off",
+	};
+	const char *const more[] = {"--format", "--wal", log, "--wal-size", bytes};
+
+	for (uint32_t i = 0; i < FIXED_ARGUMENTS && fixed[i]; i++)
+		arguments[n++] = fixed[i];
+	if (!instance->stays)
+		arguments[n++] = "--once";
+	for (uint32_t i = 0; durable && i < sizeof(more) / sizeof(more[0]); i++)
+		arguments[n++] = more[i];
+	for (uint32_t i = 0; i < BENCH_ARGUMENTS_MAX && instance->arguments[i]; i++)
+		arguments[n++] = instance->arguments[i];
+	execv(path, (char *const *)arguments);
+}
+
+static _Noreturn void become(const struct bench_instance *instance, bool durable, pid_t parent)
+{
+	const int error = open(instance->error_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	char path[4096];
+
+	engine_path(path, sizeof(path));
 	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent || error < 0)
 		_exit(127);
 	dup2(error, STDERR_FILENO);
-	execl(path, "sluice-engine", "--name", instance->name, "--cpu", cpu, "--once", "--wait",
-	      sluice_wait_name(instance->wait), "--durability", durable ? "batch" : "off",
-	      durable ? "--format" : NULL, "--wal", log, "--wal-size", bytes, NULL);
+	exec_engine(path, instance, durable);
 	dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
 	_exit(127);
 }
@@ -118,7 +149,7 @@ int bench_instance_start(struct bench_instance *instance, bool durable, struct s
 		}
 		if (sluice_signals_stop())
 			return -EINTR;
-		if (sluice_clock_ns() - began_ns > READY_NS)
+		if (sluice_clock_ns() - began_ns > (instance->stays ? REPLAY_NS : READY_NS))
 			return failed(instance, ETIMEDOUT, diag);
 		nanosleep(&look, NULL);
 	}
@@ -141,4 +172,22 @@ int bench_instance_stop(struct bench_instance *instance, struct sluice_diag *dia
 	instance->pid = 0;
 	unlink_rings(instance);
 	return status ? failed(instance, ECHILD, diag) : 0;
+}
+
+int bench_instance_terminate(struct bench_instance *instance, struct sluice_diag *diag)
+{
+	if (instance->pid > 0)
+		kill(instance->pid, SIGTERM);
+	return bench_instance_stop(instance, diag);
+}
+
+void bench_instance_kill(struct bench_instance *instance)
+{
+	if (instance->pid <= 0)
+		return;
+	kill(instance->pid, SIGKILL);
+	while (waitpid(instance->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	instance->pid = 0;
+	unlink_rings(instance);
 }

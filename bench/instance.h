@@ -10,6 +10,8 @@
 #include "bench/samples.h"
 #include "shm/histogram.h"
 
+#define BENCH_ARGUMENTS_MAX 16
+
 struct bench_instance {
 	char name[40];
 	char dir[4096]; /* of the log, or "" with durability off; and of what the engine says */
@@ -17,11 +19,17 @@ struct bench_instance {
 	uint32_t cpu;
 	uint32_t wait;
 	uint64_t wal_bytes;
+	const char *arguments[BENCH_ARGUMENTS_MAX]; /* more of them, until NULL */
+	bool stays;				    /* does not end with its client */
 	int pid;
 };
 
 /* Starts it and waits until its rings are there. */
 int bench_instance_start(struct bench_instance *instance, bool durable, struct sluice_diag *diag);
+
+/* Ends one that stays: cleanly, or as a crash does. The rings are removed, the log is left. */
+int bench_instance_terminate(struct bench_instance *instance, struct sluice_diag *diag);
+void bench_instance_kill(struct bench_instance *instance);
 
 /* Waits for its end, which comes when the client has left; removes the rings if any are left. */
 int bench_instance_stop(struct bench_instance *instance, struct sluice_diag *diag);

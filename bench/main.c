@@ -29,7 +29,7 @@ struct values {
 	uint64_t commands;
 	uint64_t size, ring, batch;
 	uint32_t wait;
-	uint32_t topology, where, reader;
+	uint32_t topology, where, reader, part;
 	const char *spoil;
 	bool brief, all, alone;
 };
@@ -53,19 +53,24 @@ static const struct {
 static const struct sluice_option table[] = {
 	{"out", 'o', SLUICE_OPTION_STRING(struct values, out), .value = "FILE",
 	 .help = "write the result to FILE, as JSON"},
-	{"seconds", 's', SLUICE_OPTION_DURATION(struct values, seconds_ns), .initial = "500ms",
-	 .min = 1000000, .max = 600000000000u, .help = "of one run of one arm"},
-	{"pairs", 'p', SLUICE_OPTION_COUNT(struct values, pairs), .initial = "5", .min = 1,
-	 .max = BENCH_PAIRS_MAX - 1, .help = "runs of each arm, in turns"},
+	{"seconds", 's', SLUICE_OPTION_DURATION(struct values, seconds_ns), .min = 1000000,
+	 .max = 600000000000u, .help = "of one run of one arm (500ms; wal: 300ms, with --all 2s)"},
+	{"pairs", 'p', SLUICE_OPTION_COUNT(struct values, pairs), .min = 1,
+	 .max = BENCH_PAIRS_MAX - 1,
+	 .help = "runs of each arm, in turns (5; wal: 4, with --all 8)"},
 	{"rate", 'r', SLUICE_OPTION_RATE(struct values, rate), .initial = "2000", .min = 1,
-	 .max = 100000, .help = "report: commands per second of the open loop"},
+	 .max = 100000, .help = "report, wal: commands per second of the open loop"},
 	{"commands", 0, SLUICE_OPTION_COUNT(struct values, commands), .initial = "1000000",
-	 .min = 1000, .max = 10000000, .help = "matching: commands of the generated flow"},
+	 .min = 1000, .max = 10000000,
+	 .help = "matching, wal: commands of the generated flow; wal --all: a tenth of the log's"},
 	{"wait", 'w', SLUICE_OPTION_CHOICE(struct values, wait),
 	 .words = "adaptive|spin|yield|block|sleep|backoff|umwait", .initial = "adaptive",
-	 .help = "report: how engine and client wait"},
+	 .help = "report: how engine and client wait; wal: the engine"},
 	{"dir", 0, SLUICE_OPTION_STRING(struct values, dir), .value = "DIR", .initial = "/var/tmp",
-	 .help = "report: where the log is written, on a real filesystem"},
+	 .help = "report, wal: where the log is written, on a real filesystem"},
+	{"part", 0, SLUICE_OPTION_CHOICE(struct values, part),
+	 .words = "all|rate|commit|load|start|modes", .initial = "all",
+	 .help = "wal: only this part"},
 	{"brief", 0, SLUICE_OPTION_FLAG(struct values, brief),
 	 .help = "table: latencies and ratios only"},
 	{"topology", 't', SLUICE_OPTION_CHOICE(struct values, topology),
@@ -82,7 +87,7 @@ static const struct sluice_option table[] = {
 	{"reader", 0, SLUICE_OPTION_CHOICE(struct values, reader), .words = "all|wait|poll|poller",
 	 .initial = "all", .help = "ring: how the consumers ask for events"},
 	{"all", 'a', SLUICE_OPTION_FLAG(struct values, all),
-	 .help = "ring: every combination, not only the usual ones: some twenty minutes"},
+	 .help = "ring: every combination, some twenty minutes; wal: the long form, as many"},
 	{"alone", 0, SLUICE_OPTION_FLAG(struct values, alone),
 	 .help = "ring: without other libraries' queues and the bare ring"},
 	{"spoil", 0, SLUICE_OPTION_STRING(struct values, spoil), .value = "ARM",
@@ -97,7 +102,8 @@ static const struct sluice_cli_command command = {
 	.description =
 		"WHAT is quick (all of the next ones, in less than half a minute), one of "
 		"round-trip, one-way, report, matching, wake-up; ring, the throughput of five "
-		"topologies beside queues of other libraries, in about a minute; or table, "
+		"topologies beside queues of other libraries, in about a minute; wal, what "
+		"durability costs beside fio, in less than a minute; or table, "
 		"which shows a FILE written with --out again.\n\n"
 		"What the machine itself can do is measured in the same run, in turns, and the "
 		"ratios "
@@ -112,8 +118,8 @@ static const struct sluice_cli_command command = {
 			 .offset = offsetof(struct values, file),
 			 .optional = true}},
 	.examples = {{"sluice-bench quick --out result.json", "everything, briefly"},
-		     {"sluice-bench round-trip --seconds 2s --pairs 9", "one scenario, longer"},
 		     {"sluice-bench ring --topology unicast --size 64", "one topology"},
+		     {"sluice-bench wal --all --out wal.json", "the log, in full"},
 		     {"sluice-bench table result.json", "the table of a result"}},
 };
 
@@ -144,13 +150,26 @@ static void set_filter(struct bench_ring_filter *filter, const struct values *va
 	filter->spoil = values->spoil;
 }
 
+static uint64_t default_run_ns(bool wal, bool all)
+{
+	return !wal ? 500000000u : all ? 2000000000u : 300000000u;
+}
+
+static uint32_t default_pairs(bool wal, bool all)
+{
+	return !wal ? 5 : all ? 8 : 4;
+}
+
 /* The engine's CPU is where the disk's interrupts come; the other party gets the nearest other. */
 static int make_plan(const struct values *values, struct bench_plan *ret_plan,
 		     struct sluice_diag *diag)
 {
+	const bool wal = !strcmp(values->what, "wal");
 	struct bench_plan plan = {
-		.run_ns = values->seconds_ns,
-		.pairs = (uint32_t)values->pairs,
+		.run_ns = values->seconds_ns ? values->seconds_ns :
+					       default_run_ns(wal, values->all),
+		.pairs = values->pairs ? (uint32_t)values->pairs : default_pairs(wal, values->all),
+		.all = values->all,
 		.rate = values->rate,
 		.wait = values->wait,
 		.dir = values->dir,
@@ -206,6 +225,28 @@ static int run_rings(struct bench_result *result, const struct bench_plan *plan,
 	return rc;
 }
 
+static int run_wal(struct bench_result *result, const struct bench_plan *plan, uint32_t part,
+		   struct sluice_diag *diag)
+{
+	int rc = bench_wal_begin(plan, diag);
+
+	for (uint32_t p = 0; p < BENCH_WAL_PARTS && !rc; p++) {
+		struct bench_scenario *scenario = &result->scenarios[result->scenario_count];
+
+		if (part && part != p + 1)
+			continue;
+		result->scenario_count++;
+		snprintf(scenario->name, sizeof(scenario->name), "%s", bench_wal_name(p));
+		snprintf(scenario->title, sizeof(scenario->title), "%s", bench_wal_title(p));
+		if (!sluice_cli_is_quiet())
+			fprintf(stderr, BENCH_PROGRAM ": %s: %s\n", scenario->name,
+				scenario->title);
+		rc = bench_wal(p, scenario, diag);
+	}
+	bench_wal_end();
+	return rc;
+}
+
 static int measure(struct bench_result *result, const struct values *values,
 		   struct sluice_diag *diag)
 {
@@ -226,7 +267,9 @@ static int measure(struct bench_result *result, const struct values *values,
 			rc = run_scenario(result, i, &plan, diag);
 	if (!rc && !strcmp(values->what, "ring"))
 		rc = run_rings(result, &plan, values->topology, diag);
-	bench_environment_end(result);
+	if (!rc && !strcmp(values->what, "wal"))
+		rc = run_wal(result, &plan, values->part, diag);
+	bench_environment_end(result, &plan);
 	result->elapsed_ns = sluice_clock_ns() - began_ns;
 	return rc;
 }
@@ -246,7 +289,8 @@ static int save(const struct bench_result *result, const char *path, struct slui
 
 static bool is_known(const char *what)
 {
-	bool known = !strcmp(what, "quick") || !strcmp(what, "ring") || !strcmp(what, "table");
+	bool known = !strcmp(what, "quick") || !strcmp(what, "ring") || !strcmp(what, "wal") ||
+		     !strcmp(what, "table");
 
 	for (int i = 0; i < (int)SCENARIOS; i++)
 		known |= !strcmp(what, scenarios[i].name);

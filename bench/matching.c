@@ -11,23 +11,17 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/commands.h"
 #include "bench/ticks.h"
 #include "cli/signals.h"
 #include "engine/core/core.h"
-#include "producer/source.h"
 #include "shm/placement.h"
 
 #define SLOTS 65536u
 #define BATCH 256u
 #define AIM_NS 120.0
-#define SEED 7u
 #define REPETITIONS_LEAST 5u
 #define SHANGHAI "shanghai_20230711_commands.csv.gz"
-
-struct flow {
-	struct sluice_command *commands;
-	uint64_t count, capacity;
-};
 
 struct stage { /* all memory, touched before the clock starts */
 	struct sluice_report *reports;
@@ -36,39 +30,6 @@ struct stage { /* all memory, touched before the clock starts */
 	size_t bytes;
 };
 
-static int append(struct flow *flow, const struct sluice_command *command)
-{
-	if (flow->count == flow->capacity) {
-		const uint64_t capacity = flow->capacity ? flow->capacity * 2 : 1u << 17;
-		void *grown = realloc(flow->commands, capacity * sizeof(*flow->commands));
-
-		if (!grown)
-			return -ENOMEM;
-		flow->commands = grown;
-		flow->capacity = capacity;
-	}
-	flow->commands[flow->count++] = *command;
-	return 0;
-}
-
-static int load(struct flow *flow, const struct sluice_source_options *options,
-		struct sluice_diag *diag)
-{
-	struct sluice_source_item item;
-	struct sluice_source *source;
-	int rc = sluice_source_open(&source, options, diag);
-
-	if (rc)
-		return rc;
-	while ((rc = sluice_source_next(source, &item, diag)) == 1) {
-		rc = append(flow, &item.command);
-		if (rc)
-			break;
-	}
-	sluice_source_close(source);
-	return rc;
-}
-
 static void make_room(struct sluice_sink *sink)
 {
 	sink->report_limit = sink->report_next + SLOTS;
@@ -76,8 +37,8 @@ static void make_room(struct sluice_sink *sink)
 }
 
 /* Nanoseconds per command of one pass over the flow. */
-static int pass(const struct flow *flow, struct stage *stage, double *ret_ns, uint64_t *ret_hash,
-		double *ret_reports)
+static int pass(const struct bench_commands *flow, struct stage *stage, double *ret_ns,
+		uint64_t *ret_hash, double *ret_reports)
 {
 	const struct sluice_core_options options = {0};
 	struct sluice_core *core = sluice_core_init(stage->memory, &options);
@@ -109,8 +70,9 @@ static int pass(const struct flow *flow, struct stage *stage, double *ret_ns, ui
 	return 0;
 }
 
-static int measure(const struct flow *flow, struct stage *stage, const struct bench_plan *plan,
-		   struct bench_scenario *scenario, const char *label, double *ret_median)
+static int measure(const struct bench_commands *flow, struct stage *stage,
+		   const struct bench_plan *plan, struct bench_scenario *scenario,
+		   const char *label, double *ret_median)
 {
 	const uint32_t n = plan->pairs > REPETITIONS_LEAST ? plan->pairs : REPETITIONS_LEAST;
 	double ns[BENCH_PAIRS_MAX], best = 0, reports = 0;
@@ -180,7 +142,7 @@ static int measure_shanghai(struct stage *stage, const struct bench_plan *plan,
 			    struct bench_scenario *scenario, struct sluice_diag *diag)
 {
 	struct sluice_source_options options = {.format = SLUICE_FORMAT_CSV};
-	struct flow flow = {0};
+	struct bench_commands flow = {0};
 	char path[4096];
 	double median;
 	int rc;
@@ -191,12 +153,12 @@ static int measure_shanghai(struct stage *stage, const struct bench_plan *plan,
 		return 0;
 	}
 	options.path = path;
-	rc = load(&flow, &options, diag);
+	rc = bench_commands_load(&flow, &options, diag);
 	if (rc == -ENOTSUP)
 		bench_note(scenario, "Shanghai day: not measured: built without zlib");
 	else if (!rc)
 		rc = measure(&flow, stage, plan, scenario, "Shanghai exchange, one day", &median);
-	free(flow.commands);
+	bench_commands_free(&flow);
 	if (!rc && median > scenario->aim_got)
 		scenario->aim_got = median;
 	return rc == -ENOTSUP ? 0 : rc;
@@ -205,20 +167,18 @@ static int measure_shanghai(struct stage *stage, const struct bench_plan *plan,
 static int measure_generator(struct stage *stage, const struct bench_plan *plan,
 			     struct bench_scenario *scenario, struct sluice_diag *diag)
 {
-	struct sluice_source_options options = {0};
-	struct flow flow = {0};
+	struct sluice_source_options options;
+	struct bench_commands flow = {0};
 	char label[80];
 	double median;
 	int rc;
 
-	sluice_generator_defaults(&options.generator);
-	options.generator.seed = SEED;
-	options.generator.count = plan->commands;
-	rc = load(&flow, &options, diag);
-	snprintf(label, sizeof(label), "generated flow, seed %u", SEED);
+	bench_commands_options(&options, plan->commands);
+	rc = bench_commands_load(&flow, &options, diag);
+	snprintf(label, sizeof(label), "generated flow, seed %u", BENCH_FLOW_SEED);
 	if (!rc)
 		rc = measure(&flow, stage, plan, scenario, label, &median);
-	free(flow.commands);
+	bench_commands_free(&flow);
 	if (!rc && median > scenario->aim_got)
 		scenario->aim_got = median;
 	return rc;
@@ -245,4 +205,26 @@ int bench_matching(const struct bench_plan *plan, struct bench_scenario *scenari
 	snprintf(scenario->aim_text, sizeof(scenario->aim_text), "median, ns per command");
 	scenario->aim_value = AIM_NS;
 	return 0;
+}
+
+int bench_matching_rate(const struct bench_plan *plan, double *ret_ns, struct sluice_diag *diag)
+{
+	struct sluice_source_options options;
+	struct bench_commands flow = {0};
+	struct stage stage = {0};
+	double ns[REPETITIONS_LEAST], reports;
+	uint64_t hash;
+	int rc;
+
+	bench_commands_options(&options, plan->commands);
+	rc = bench_commands_load(&flow, &options, diag);
+	if (!rc)
+		rc = open_stage(&stage);
+	for (uint32_t i = 0; i < REPETITIONS_LEAST && !rc; i++)
+		rc = pass(&flow, &stage, &ns[i], &hash, &reports);
+	close_stage(&stage);
+	bench_commands_free(&flow);
+	if (!rc)
+		*ret_ns = bench_median(ns, REPETITIONS_LEAST);
+	return rc;
 }

@@ -9,10 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef SLUICE_WITH_JANSSON
-#include <jansson.h>
-#endif
-
+#include "bench/fio.h"
 #include "bench/pace.h"
 
 #define CHUNK_BYTES (1024 * 1024)
@@ -112,43 +109,19 @@ int bench_raw_run(struct bench_pair *pair, uint32_t side, void *arg)
 	return rc;
 }
 
-#ifdef SLUICE_WITH_JANSSON
-/* jobs[0].write.lat_ns.percentile["50.000000"], or -1. */
-static double percentile(const json_t *root, const char *key)
-{
-	const json_t *job = json_array_get(json_object_get(root, "jobs"), 0);
-	const json_t *lat = json_object_get(json_object_get(job, "write"), "lat_ns");
-	const json_t *value = json_object_get(json_object_get(lat, "percentile"), key);
-
-	return json_is_number(value) ? json_number_value(value) : -1;
-}
-
 int bench_raw_fio(const struct bench_raw *raw, uint32_t cpu, double *ret_p50_ns, double *ret_p99_ns)
 {
-	char command[8192];
-	json_t *root;
-	FILE *pipe;
+	struct bench_fio fio = {
+		.path = raw->path,
+		.cpu = cpu,
+		.run_ns = raw->run_ns / 2,
+		.rate = raw->rate,
+	};
+	int rc = bench_fio_run(&fio);
 
-	snprintf(command, sizeof(command),
-		 "fio --name=raw --filename='%s' --size=%u --overwrite=1 --direct=1 --sync=dsync "
-		 "--rw=write --bs=%u --iodepth=1 --ioengine=io_uring --fixedbufs --registerfiles "
-		 "--rate_iops=%llu --cpus_allowed=%u --time_based --runtime=%llums "
-		 "--lat_percentiles=1 --percentile_list=50:99 --output-format=json 2>/dev/null",
-		 raw->path, BENCH_RAW_FILE_BYTES, BENCH_RAW_BYTES, (unsigned long long)raw->rate,
-		 cpu, (unsigned long long)(raw->run_ns / 2000000));
-	pipe = popen(command, "re");
-	if (!pipe)
-		return -ENOENT;
-	root = json_loadf(pipe, JSON_DISABLE_EOF_CHECK, NULL);
-	*ret_p50_ns = percentile(root, "50.000000");
-	*ret_p99_ns = percentile(root, "99.000000");
-	json_decref(root);
-	return pclose(pipe) || *ret_p50_ns <= 0 ? -ENOENT : 0;
+	if (!rc) {
+		*ret_p50_ns = fio.p50_ns;
+		*ret_p99_ns = fio.p99_ns;
+	}
+	return rc;
 }
-#else
-int bench_raw_fio(const struct bench_raw *raw, uint32_t cpu, double *ret_p50_ns, double *ret_p99_ns)
-{
-	(void)raw, (void)cpu, (void)ret_p50_ns, (void)ret_p99_ns;
-	return -ENOTSUP;
-}
-#endif

@@ -28,10 +28,12 @@ $(PEER_OBJECTS): bench/peer.h bench/event.h
 	$(Q)$(PEER_COMPILER) $(PEER_CFLAGS) $(PEER_FLAGS) -shared -o $@ $(filter %.c %.cc,$^) $(PEER_LIBS)
 endif
 
-.PHONY: bench-peers bench-ring
+.PHONY: bench-peers bench-ring bench-wal
 bench-peers: $(PEER_OBJECTS)
 bench-ring: programs bench-peers ## throughput of rings beside queues of other libraries
 	@$(BUILD)/bin/sluice-bench ring
+bench-wal: programs ## what durability costs, beside fio
+	@$(BUILD)/bin/sluice-bench wal
 
 # Their smoke test runs against all that are there.
 test-programs: bench-peers

@@ -83,6 +83,21 @@ static bool is_part(const struct bench_row *row)
 	return has(row, "part_p50_ns");
 }
 
+static bool is_durable_rate(const struct bench_row *row)
+{
+	return has(row, "commands_per_commit");
+}
+
+static bool is_share(const struct bench_row *row)
+{
+	return has(row, "share_ns");
+}
+
+static bool is_start(const struct bench_row *row)
+{
+	return has(row, "start_s");
+}
+
 static bool is_any_latency(const struct bench_row *row)
 {
 	return is_latency(row) || is_fio(row);
@@ -122,6 +137,44 @@ static void write_part(FILE *out, const struct bench_row *row)
 {
 	write_label(out, strncmp(row->label, "part: ", 6) ? row->label : row->label + 6);
 	write_ns(out, row, "part_p50_ns", "-");
+	fprintf(out, " |\n");
+}
+
+static void write_durable_rate(FILE *out, const struct bench_row *row)
+{
+	write_label(out, row->label);
+	fprintf(out, " | %5.3f | %5.1f", bench_get(row, "commands_per_s") / 1e6,
+		bench_get(row, "commands_per_commit"));
+	write_ns(out, row, "cpu_ns_per_commit", "-");
+	fprintf(out, " | %4.0f | %3.0f%% |\n", bench_get(row, "log_bytes_per_command"),
+		bench_get(row, "engine_busy_percent"));
+}
+
+static void write_share(FILE *out, const struct bench_row *row)
+{
+	write_label(out, strncmp(row->label, "share: ", 7) ? row->label : row->label + 7);
+	write_ns(out, row, "share_ns", "-");
+	fprintf(out, " |\n");
+}
+
+/* A value with two digits after the point, or a dash. */
+static void write_plain(FILE *out, double value)
+{
+	if (value < 0)
+		fprintf(out, " | %6s", "-");
+	else
+		fprintf(out, " | %6.2f", value);
+}
+
+static void write_start(FILE *out, const struct bench_row *row)
+{
+	const double per_s = bench_get(row, "replayed_per_s");
+
+	write_label(out, row->label);
+	write_plain(out, bench_get(row, "start_s"));
+	write_plain(out, bench_get(row, "recover_s"));
+	write_plain(out, per_s < 0 ? per_s : per_s / 1e6);
+	write_plain(out, bench_get(row, "s_per_gib"));
 	fprintf(out, " |\n");
 }
 
@@ -285,6 +338,26 @@ static void write_rings(const struct bench_result *result, FILE *out)
 	}
 }
 
+/* Of the durability benchmark. */
+static void write_wal(const struct bench_result *result, FILE *out)
+{
+	char heading[512];
+
+	snprintf(heading, sizeof(heading),
+		 "| %-*s |   M/s | n/com | CPU/com | byte | busy |\n"
+		 "|:--|--:|--:|--:|--:|--:|\n",
+		 LABEL_WIDTH, "durable commands per second, and per commit");
+	write_rows(result, out, is_durable_rate, write_durable_rate, heading);
+	snprintf(heading, sizeof(heading), "| %-*s |    time |\n|:--|--:|\n", LABEL_WIDTH,
+		 "where a command's time goes at the greatest rate");
+	write_rows(result, out, is_share, write_share, heading);
+	snprintf(heading, sizeof(heading),
+		 "| %-*s |  start | recov. |    M/s |  s/GiB |\n"
+		 "|:--|--:|--:|--:|--:|\n",
+		 LABEL_WIDTH, "start with a log: seconds, and replay");
+	write_rows(result, out, is_start, write_start, heading);
+}
+
 void bench_write_table(const struct bench_result *result, FILE *out)
 {
 	char text[BENCH_TEXT_BYTES], heading[512];
@@ -301,6 +374,7 @@ void bench_write_table(const struct bench_result *result, FILE *out)
 		 "|:--|--:|--:|--:|--:|\n",
 		 LABEL_WIDTH, "matching core alone, per command");
 	write_rows(result, out, is_matching, write_matching, heading);
+	write_wal(result, out);
 	write_ratios(result, out);
 	snprintf(heading, sizeof(heading), "| %-*s |     p50 |\n|:--|--:|\n", LABEL_WIDTH,
 		 "where a durable report's time goes");
