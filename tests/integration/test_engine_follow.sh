@@ -59,7 +59,7 @@ by_hand() {
 	start_engine --follower off --reports drop
 	ready 2
 	check 'commands' run_commands 60000 60000
-	check 'its snapshots are named' says "$place/engine" 'snapshot=named' 2
+	check 'its snapshot is named' says "$place/engine" 'snapshot=named number=2'
 	check 'it says what it wrote' says "$place/follower" 'snapshot=written number=2'
 	check 'the mailbox is emptied' mailbox_empty
 	kill -9 "$engine_pid"
