@@ -13,7 +13,7 @@ TEST_HELPERS := $(basename $(filter-out $(C_SUITES) tests/crash/ring_crash.c tes
 C_FUZZERS := $(basename $(wildcard tests/fuzz/fuzz_*.c))
 
 # Suites that are too slow under a sanitizer for `make test`; test-asan and the like run them.
-SLOW_SUITES := tests/unit/core/test_shanghai
+SLOW_SUITES := tests/unit/core/test_shanghai tests/unit/wal/test_wal_crash
 
 $(eval $(call archive,testlib,tests/lib))
 TEST_PROGRAMS := $(addprefix $(BUILD)/,$(UNIT_SUITES) $(SYSTEM_SUITES) $(TEST_HELPERS))

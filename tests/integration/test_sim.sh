@@ -13,11 +13,13 @@ failures=0
 
 verdict() { # NAME STATUS TEXT
 	if [ "$2" -eq 0 ]; then
-		echo "pass: $1: $3"
+		echo "$3"
+		echo "pass: $1"
 	else
 		failures=$((failures + 1))
 		cat "$out"
-		echo "fail: $1: $3"
+		echo "$3"
+		echo "fail: $1"
 	fi
 }
 
