@@ -41,6 +41,7 @@ struct sluice_follower {
 	struct sluice_wal_place last; /* of the newest snapshot, or the log's start */
 	uint64_t whole;		      /* number of the newest whole snapshot */
 	uint64_t whole_ns;	      /* when it became that */
+	uint64_t once_ns; /* since when the newest is named by one copy only; 0: by two */
 	uint64_t writing_sequence;
 	uint64_t tokens; /* bytes that may be written now */
 	uint64_t tokens_ns;

@@ -18,11 +18,12 @@
 #include "engine/wal/follower_internal.h"
 #include "engine/wal/wal_files.h"
 #include "engine/wal/wal_internal.h"
+#include "engine/wal/wal_super.h"
 
 #define NS_PER_S 1000000000ull
 #define US_PER_S 1000000ull
 #define FILL_NS 250000000ull	    /* between looks at the log's fill while writing slowly */
-#define AGAIN_NS (30ull * NS_PER_S) /* a full log waits that long for a snapshot to be named */
+#define AGAIN_NS (30ull * NS_PER_S) /* to wait for a name, and for its second copy */
 #define BURST 10u		    /* tokens: of so many parts of a second at most */
 
 /* More than three quarters: every means to get the log's start on. */
@@ -116,12 +117,31 @@ static int take_header_away(struct sluice_follower *follower)
 	return ret ? ret : io->ops->sync(io, file);
 }
 
+/*
+ * The engine names a snapshot in two copies of the superblock, one after the other. Before the
+ * second is there the file that would be written over is needed still: for the superblock before,
+ * should the first go bad. If it was the other that went bad, the log must go round all the same.
+ */
+static bool is_named_twice(struct sluice_follower *follower)
+{
+	const struct sluice_wal_snapshot *newest = sluice_snapshot_newest(&follower->super);
+	const uint64_t now_ns = follower->io->ops->monotonic_ns(follower->io);
+
+	if (!newest || sluice_wal_super_naming(follower->page, newest) > 1) {
+		follower->once_ns = 0;
+		return true;
+	}
+	if (!follower->once_ns)
+		follower->once_ns = now_ns;
+	return now_ns - follower->once_ns >= AGAIN_NS;
+}
+
 int follower_begin(struct sluice_follower *follower, struct sluice_diag *diag)
 {
 	const struct sluice_wal_snapshot *newest;
 	int ret = follower_super(follower, diag);
 
-	if (ret || !follower_due(follower))
+	if (ret || !follower_due(follower) || !is_named_twice(follower))
 		return ret;
 	/*
 	 * A superblock can be read before it is durable: with an engine killed in its write, a loss

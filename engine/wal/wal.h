@@ -180,15 +180,15 @@ int sluice_wal_wait(struct sluice_wal *wal, uint64_t timeout_ns);
 
 /*
  * Snapshot number `sequence` is said to be on disk: reads its header (blocks for one read), and if
- * it holds what the log holds at its place, starts the superblock's write that names it; poll and
- * wait finish it. Then everything before the older of the two snapshots may be overwritten. 0: the
- * write is under way. -EAGAIN: one is already, or reports from before it are still to be taken;
- * offer again later. -EALREADY: it, or a newer one, is named. -EBADMSG: it cannot be used, text in
- * diag; the log goes on without it. Others: halted.
+ * it holds what the log holds at its place, starts the writes of two copies of the superblock that
+ * name it, one after the other; poll and wait finish them. Then everything before the older of the
+ * two snapshots may be overwritten. 0: they are under way. -EAGAIN: they are already, or reports
+ * from before it are still to be taken; offer again later. -EALREADY: it, or a newer one, is named.
+ * -EBADMSG: it cannot be used, text in diag; the log goes on without it. Others: halted.
  */
 int sluice_wal_offer(struct sluice_wal *wal, uint64_t sequence, struct sluice_diag *diag);
 
-/* The newest snapshot that the durable superblock names; 0: none. */
+/* The newest snapshot that two durable copies of the superblock name; 0: none. */
 uint64_t sluice_wal_snapshot_named(const struct sluice_wal *wal);
 bool sluice_wal_snapshot_newest(const struct sluice_wal *wal,
 				struct sluice_wal_snapshot *ret_snapshot);

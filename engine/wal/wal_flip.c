@@ -192,13 +192,12 @@ static void propose(const struct sluice_wal *wal, const struct sluice_snapshot_h
 	sluice_wal_super_seal(ret_next, &wal->super);
 }
 
-static int write_super(struct sluice_wal *wal, const struct sluice_wal_super *next)
+static int write_super(struct sluice_wal *wal, const struct sluice_wal_super *next, bool again)
 {
 	struct sluice_wal_flip *flip = &wal->flip;
 	void *page = wal->buffers + (size_t)SLUICE_WAL_WINDOW_MAX * SLUICE_WAL_BLOCK_BYTES_MAX;
 
-	sluice_assert(!flip->busy);
-	sluice_assert(next->sequence == wal->super.sequence + 1);
+	sluice_assert(next->sequence == wal->super.sequence + 1u + again);
 	sluice_wal_super_page(next, page);
 	*flip = (struct sluice_wal_flip){
 		.slot =
@@ -218,6 +217,7 @@ static int write_super(struct sluice_wal *wal, const struct sluice_wal_super *ne
 			},
 		.next = *next,
 		.busy = true,
+		.again = again,
 	};
 	return sluice_wal_hand_over(wal, &flip->slot);
 }
@@ -253,8 +253,20 @@ int sluice_wal_offer(struct sluice_wal *wal, uint64_t sequence, struct sluice_di
 				       (unsigned long long)sequence,
 				       (unsigned long long)header.place.report,
 				       (unsigned long long)wal->reports_taken);
-	ret = write_super(wal, &next);
+	ret = write_super(wal, &next, false);
 	return ret ? sluice_diag_set(diag, -ret, "%s", wal->error_text) : 0;
+}
+
+/*
+ * The same once more, in the next copy: what the superblock before it names may be overwritten from
+ * then on, so that one page that goes bad later must not bring that one back.
+ */
+static int write_again(struct sluice_wal *wal)
+{
+	struct sluice_wal_super next = wal->flip.next;
+
+	sluice_wal_super_seal(&next, &wal->flip.next);
+	return write_super(wal, &next, true);
 }
 
 int sluice_wal_flip_done(struct sluice_wal *wal)
@@ -264,6 +276,8 @@ int sluice_wal_flip_done(struct sluice_wal *wal)
 
 	sluice_assert(flip->busy);
 	sluice_assert(end >= wal->chain.segment_end);
+	if (!flip->again)
+		return write_again(wal);
 	wal->super = flip->next;
 	wal->chain.segment_end = end;
 	flip->busy = false;

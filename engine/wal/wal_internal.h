@@ -36,8 +36,9 @@ struct sluice_wal_slot { /* of one submitted block */
 
 struct sluice_wal_flip { /* a superblock on its way to the disk */
 	struct sluice_wal_slot slot;
-	struct sluice_wal_super next; /* what it says; true when it is durable */
+	struct sluice_wal_super next; /* what it says; true when it is durable twice */
 	bool busy;
+	bool again; /* the first copy is durable, this is the second */
 };
 
 struct sluice_wal_pending { /* the block under composition */

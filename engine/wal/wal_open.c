@@ -157,7 +157,7 @@ static int end_cleanly(struct sluice_wal *wal)
 	next = wal->super;
 	next.close_block_seq = wal->chain.block_seq - 1;
 	sluice_wal_flip_last(wal, &next);
-	ret = sluice_wal_super_write(wal->io, wal->super_memory, &next, &wal->super);
+	ret = sluice_wal_super_write_twice(wal->io, wal->super_memory, &next, &wal->super);
 	return ret ? sluice_wal_halt(wal, ret, "super: the mark of a clean end cannot be written") :
 		     0;
 }

@@ -232,7 +232,7 @@ int sluice_wal_start(struct sluice_wal *wal, const uint8_t ring_uuid[16], uint64
 	memcpy(wal->ring_uuid, ring_uuid, sizeof(wal->ring_uuid));
 	next.epoch = epoch + 1;
 	next.close_block_seq = 0;
-	ret = sluice_wal_super_write(wal->io, wal->super_memory, &next, &wal->super);
+	ret = sluice_wal_super_write_twice(wal->io, wal->super_memory, &next, &wal->super);
 	if (ret)
 		ret = sluice_wal_halt(wal, ret, "super: the new epoch cannot be written");
 	if (!ret)

@@ -114,6 +114,13 @@ static int choose(const struct sluice_wal_super *copies, struct sluice_wal_super
 	return 0;
 }
 
+static void copy_out(const void *area, struct sluice_wal_super *ret_copies)
+{
+	for (uint32_t i = 0; i < COPIES; i++)
+		memcpy(&ret_copies[i], (const unsigned char *)area + i * SLUICE_WAL_ALIGN,
+		       sizeof(ret_copies[i]));
+}
+
 int sluice_wal_super_load(struct sluice_wal_io *io, void *area, struct sluice_wal_super *ret_super,
 			  struct sluice_diag *diag)
 {
@@ -129,8 +136,7 @@ int sluice_wal_super_load(struct sluice_wal_io *io, void *area, struct sluice_wa
 		ret = io->ops->read(io, SLUICE_WAL_FILE_SUPER, 0, area, SUPER_FILE_BYTES);
 	if (ret)
 		return sluice_diag_set(diag, -ret, "super: cannot be read: %s", strerror(-ret));
-	for (uint32_t i = 0; i < COPIES; i++)
-		memcpy(&copies[i], (unsigned char *)area + i * SLUICE_WAL_ALIGN, sizeof(copies[i]));
+	copy_out(area, copies);
 	return choose(copies, ret_super, diag);
 }
 
@@ -174,6 +180,14 @@ int sluice_wal_super_write(struct sluice_wal_io *io, void *page, struct sluice_w
 	return ret;
 }
 
+int sluice_wal_super_write_twice(struct sluice_wal_io *io, void *page,
+				 struct sluice_wal_super *next, struct sluice_wal_super *super)
+{
+	int ret = sluice_wal_super_write(io, page, next, super);
+
+	return ret ? ret : sluice_wal_super_write(io, page, next, super);
+}
+
 static uint64_t newest_number(const struct sluice_wal_super *super)
 {
 	uint64_t newest = 0;
@@ -182,6 +196,21 @@ static uint64_t newest_number(const struct sluice_wal_super *super)
 		if (super->snapshot[i].sequence > newest)
 			newest = super->snapshot[i].sequence;
 	return newest;
+}
+
+uint32_t sluice_wal_super_naming(const void *area, const struct sluice_wal_snapshot *newest)
+{
+	const uint64_t slot = newest->sequence % SLUICE_WAL_SNAPSHOTS;
+	struct sluice_wal_super copies[COPIES];
+	struct sluice_wal_fault unused;
+	uint32_t n = 0;
+
+	copy_out(area, copies);
+	for (uint32_t i = 0; i < COPIES; i++)
+		n += sluice_wal_super_valid(&copies[i], &unused) &&
+		     newest_number(&copies[i]) == newest->sequence &&
+		     !memcmp(&copies[i].snapshot[slot], newest, sizeof(*newest));
+	return n;
 }
 
 void sluice_wal_super_name(struct sluice_wal_super *super,

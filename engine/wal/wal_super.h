@@ -20,6 +20,9 @@ void sluice_wal_super_page(const struct sluice_wal_super *super, void *page);
 int sluice_wal_super_load(struct sluice_wal_io *io, void *area, struct sluice_wal_super *ret_super,
 			  struct sluice_diag *diag);
 
+/* How many valid copies, as load has left them in `area`, name this as the newest snapshot. */
+uint32_t sluice_wal_super_naming(const void *area, const struct sluice_wal_snapshot *newest);
+
 /* Every file has the size that the superblock says. -EBADMSG. */
 int sluice_wal_super_check_sizes(struct sluice_wal_io *io, const struct sluice_wal_super *super,
 				 struct sluice_diag *diag);
@@ -30,6 +33,13 @@ int sluice_wal_super_check_sizes(struct sluice_wal_io *io, const struct sluice_w
  */
 int sluice_wal_super_write(struct sluice_wal_io *io, void *page, struct sluice_wal_super *next,
 			   struct sluice_wal_super *super);
+
+/*
+ * The same in two copies, one after the other: one page that goes bad later does not bring back a
+ * superblock that the log has left behind.
+ */
+int sluice_wal_super_write_twice(struct sluice_wal_io *io, void *page,
+				 struct sluice_wal_super *next, struct sluice_wal_super *super);
 
 /*
  * Names a snapshot newer than those that are named. It takes the place of the one in its file; the

@@ -9,7 +9,7 @@ static const struct sim_fault_rule rules[SIM_FAULTS] = {
 	[SIM_KILL_CONSUMER] = {"kill consumer", SIM_SURVIVE, 8},
 	[SIM_KILL_FOLLOWER] = {"kill follower", SIM_SURVIVE, 8},
 	[SIM_STOP_ENGINE] = {"stop engine", SIM_SURVIVE, 6},
-	[SIM_POWER_CUT] = {"power cut", SIM_SURVIVE, 30},
+	[SIM_POWER_CUT] = {"power cut", SIM_SURVIVE, 8},
 	[SIM_CLOCK_JUMP] = {"clock jump", SIM_SURVIVE, 2},
 	[SIM_WRITE_SHORT] = {"short write", SIM_SURVIVE, 6},
 	[SIM_WRITE_AGAIN] = {"interrupted write", SIM_SURVIVE, 6},
@@ -22,9 +22,11 @@ static const struct sim_fault_rule rules[SIM_FAULTS] = {
 	[SIM_WRITE_ASTRAY] = {"misdirected write", SIM_REFUSE, 5},
 	[SIM_READ_EIO_FOREVER] = {"unreadable page", SIM_REFUSE, 4},
 	[SIM_ROT_LOG] = {"rot in the log", SIM_REFUSE, 8},
-	[SIM_ROT_SUPER] = {"rot in the superblock", SIM_REFUSE, 3},
-	/* there are two, and the log reaches back to the older one */
-	[SIM_ROT_SNAPSHOT] = {"rot in a snapshot", SIM_SURVIVE, 3},
+	/* written twice, in two of four copies */
+	[SIM_ROT_SUPER] = {"rot in the superblock", SIM_SURVIVE, 8},
+	/* there are two, and the log reaches back to the older one; while that is written over and
+	 * the log starts at it, the newest is alone: then as unreadable */
+	[SIM_ROT_SNAPSHOT] = {"rot in a snapshot", SIM_SURVIVE, 8},
 };
 
 const struct sim_fault_rule *sim_fault_rule(enum sim_fault fault)

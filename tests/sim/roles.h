@@ -44,6 +44,9 @@ void sim_follower_ended(int error, const char *text);
 /* role_follower.c: what a superblock names must be whole on stable media. */
 void sim_check_snapshots(const struct sluice_wal_super *super, bool by_living);
 
+/* The log can be started without the snapshot in that file. */
+bool sim_can_lose_snapshot(uint32_t file);
+
 /* world.c: something is under way that would be a pity to lose just now. */
 void sim_tempt(uint32_t per_mille);
 

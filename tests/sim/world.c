@@ -25,7 +25,7 @@
 #include "tests/sim/segment.h"
 #include "tests/sim/trace.h"
 
-#define POINTS_MAX 4000000u
+#define POINTS_MAX 8000000u
 #define TIME_MAX_NS 400000000000ull
 #define SHORTS_PER_SEED 3u
 #define GIVE_UP_NS 2000000000u
@@ -103,6 +103,7 @@ static bool is_complete(void)
 
 static void spoil_log(enum sim_fault fault)
 {
+	enum sim_demand demand = sim_fault_rule(fault)->demand;
 	uint32_t file = 0;
 	uint64_t offset = 0;
 
@@ -117,12 +118,17 @@ static void spoil_log(enum sim_fault fault)
 	} else if (!sim_check_page(sim_next(&dice), &file, &offset)) {
 		return;
 	}
+	if (fault == SIM_ROT_SNAPSHOT && !sim_can_lose_snapshot(file))
+		demand = SIM_REFUSE;
 	if (fault == SIM_READ_EIO_FOREVER)
 		sim_disk_unreadable(file, offset);
 	else if (!sim_disk_rot(file, offset))
 		return;
 	spoils_left--;
-	sim_check_damaged();
+	if (demand == SIM_REFUSE)
+		sim_check_damaged();
+	if (fault == SIM_ROT_SNAPSHOT)
+		sim_check_rotten_snapshot();
 }
 
 static void arm_disk(enum sim_fault fault)

@@ -22,6 +22,8 @@ static void test_wal_flip_write__short_and_interrupted_writes_are_made_again(voi
 		{.at = 1, .times = 1, .kind = FAULT_SHORT, .error = 3584, .submits_only = true},
 		{.at = 1, .times = 100, .kind = FAULT_RESULT, .error = EINTR, .submits_only = true},
 		{.at = 1, .times = 60, .kind = FAULT_TORN, .error = EAGAIN, .submits_only = true},
+		{.at = 2, .times = 3, .kind = FAULT_SHORT, .error = 512, .submits_only = true},
+		{.at = 2, .times = 100, .kind = FAULT_RESULT, .error = EINTR, .submits_only = true},
 	};
 
 	struct flip_stage *stage = *state;
@@ -47,7 +49,7 @@ static void test_wal_flip_write__any_other_result_halts_for_good(void **state)
 	static const struct {
 		struct fault_plan plan;
 		int error;
-		bool named; /* a superblock is whole with its first sector */
+		bool named; /* by a copy: one is whole with its first sector */
 	} rows[] = {
 		{{.at = 1, .times = 4, .kind = FAULT_SHORT, .error = 512}, -EIO, true},
 		{{.at = 1, .times = 101, .kind = FAULT_RESULT, .error = EINTR}, -EINTR, false},
@@ -55,6 +57,9 @@ static void test_wal_flip_write__any_other_result_halts_for_good(void **state)
 		{{.at = 1, .kind = FAULT_RESULT, .error = EIO}, -EIO, false},
 		{{.at = 1, .kind = FAULT_TORN, .error = ENOSPC}, -ENOSPC, true},
 		{{.at = 1, .kind = FAULT_RETURN, .error = ENODEV}, -ENODEV, false},
+		{{.at = 2, .kind = FAULT_RESULT, .error = EIO}, -EIO, true},
+		{{.at = 2, .times = 4, .kind = FAULT_SHORT, .error = 512}, -EIO, true},
+		{{.at = 2, .kind = FAULT_RETURN, .error = ENODEV}, -ENODEV, true},
 	};
 
 	struct flip_stage *stage = *state;
@@ -109,10 +114,16 @@ static void test_wal_flip_write__nothing_counts_before_the_superblock_is_durable
 	assert_int_equal(sluice_wal_poll(life->wal), 4);
 	assert_int_equal(sluice_wal_durable_cmd_seq(life->wal), life->cmd_seq);
 	assert_memory_equal(&life->wal->super, &before, sizeof(before));
-	assert_int_equal(sluice_wal_snapshot_named(life->wal), 1);
-	fault_io_release(stage->io, SLUICE_WAL_SUPER_TAG);
-	assert_int_equal(sluice_wal_poll(life->wal), 0);
+	/* nor before it is so twice */
+	for (int copies = 0; copies < 2; copies++) {
+		assert_int_equal(sluice_wal_snapshot_named(life->wal), 1);
+		assert_int_equal(sluice_wal_offer(life->wal, 3, NULL), -EAGAIN);
+		assert_memory_equal(&life->wal->super, &before, sizeof(before));
+		fault_io_release(stage->io, SLUICE_WAL_SUPER_TAG);
+		assert_int_equal(sluice_wal_poll(life->wal), 0);
+	}
 	assert_int_equal(sluice_wal_snapshot_named(life->wal), 2);
+	assert_int_equal(life->wal->super.sequence, before.sequence + 2);
 	assert_memory_equal(&life->wal->super.start, &stage->places[1], sizeof(before.start));
 	fault_io_hold(stage->io, false);
 	flip_recovers(stage, 2, life->cmd_seq);

@@ -86,7 +86,7 @@ static void test_wal_look__whole_log(void **state)
 	assert_int_equal(look.snapshots[0].named.sequence, 0);
 	for (uint32_t i = 0; i < SLUICE_WAL_SUPER_COPIES; i++) {
 		assert_true(look.copies[i].valid);
-		assert_int_equal(look.copies[i].chosen, i == 1); /* sequence 5 */
+		assert_int_equal(look.copies[i].chosen, i == 3); /* sequence 7 */
 	}
 }
 
