@@ -35,7 +35,8 @@ static const char *const count_names[SIM_COUNTS] = {
 	[SIM_COUNT_COMMANDS] = "commands",     [SIM_COUNT_BLOCKS] = "blocks",
 	[SIM_COUNT_STARTS] = "engine_starts",  [SIM_COUNT_FAULTS] = "faults",
 	[SIM_COUNT_POWER] = "power_cuts",      [SIM_COUNT_REFUSED] = "refused",
-	[SIM_COUNT_RESIDUAL] = "residual",     [SIM_COUNT_SNAPSHOTS] = "snapshots",
+	[SIM_COUNT_RESIDUAL] = "residual",     [SIM_COUNT_STALLED] = "stalled",
+	[SIM_COUNT_SNAPSHOTS] = "snapshots",
 	[SIM_COUNT_ROUNDS] = "segments_reused", [SIM_COUNT_POINTS] = "points",
 };
 
