@@ -48,7 +48,7 @@ static uint64_t seen;	    /* reports below were seen by the consumer, as numbers
 static uint64_t gate;	    /* of the command ring */
 static uint64_t visible;    /* reports below were published, in any life */
 static uint64_t shown;	    /* the report ring's cursor, this life */
-static bool halted, damaged, residual, rotten_snapshot;
+static bool halted, damaged, residual;
 static bool rings_lost;	    /* and no engine has started since */
 static uint64_t shown_at_halt, failed; /* the block with the error */
 
@@ -76,7 +76,7 @@ void sim_check_reset(const struct sluice_core_options *limits, uint32_t chosen_w
 	window = chosen_window;
 	seen = visible = shown = 1;
 	gate = 0;
-	halted = damaged = residual = rotten_snapshot = rings_lost = false;
+	halted = damaged = residual = rings_lost = false;
 }
 
 void sim_check_damaged(void)
@@ -87,16 +87,6 @@ void sim_check_damaged(void)
 bool sim_check_is_damaged(void)
 {
 	return damaged;
-}
-
-void sim_check_rotten_snapshot(void)
-{
-	rotten_snapshot = true;
-}
-
-bool sim_check_is_snapshot_rotten(void)
-{
-	return rotten_snapshot;
 }
 
 void sim_check_count(uint64_t *ret_blocks, uint64_t *ret_commands, uint64_t *ret_reused)

@@ -44,9 +44,6 @@ void sim_check_follower(uint64_t block_seq, uint64_t chain_hash, uint64_t cmd_se
 /* Blocks of the log were damaged by the disk on purpose, or may have been. */
 void sim_check_damaged(void);
 bool sim_check_is_damaged(void);
-/* A snapshot was, which the other one or the log makes good. */
-void sim_check_rotten_snapshot(void);
-bool sim_check_is_snapshot_rotten(void);
 /* The log lost acknowledged commands and could not know it: the documented residual. */
 bool sim_check_is_residual(void);
 

@@ -25,7 +25,6 @@ struct sim_image sim_images[SLUICE_WAL_FILES];
 struct sim_transfer sim_transfers[SIM_WRITES_MAX];
 static unsigned char transfer_data[SIM_WRITES_MAX][SIM_WRITE_BYTES_MAX];
 static uint64_t next_ns = SIM_NEVER; /* nothing is due before */
-static uint32_t lock_owner[2]; /* pid by enum sluice_wal_io_part; 0: free */
 static struct sim_random dice;
 static struct sim_disk_knobs knobs;
 static uint64_t last_done_ns;
@@ -120,7 +119,7 @@ void sim_disk_format(uint64_t seed, const struct sim_disk_knobs *chosen,
 	last_done_ns = 0;
 	next_ns = SIM_NEVER;
 	bad_file = SLUICE_WAL_FILES;
-	memset(lock_owner, 0, sizeof(lock_owner));
+	sim_locks_reset();
 	memset(armed, 0, sizeof(armed));
 	memset(fired, 0, sizeof(fired));
 	for (uint32_t i = 0; i < SIM_WRITES_MAX; i++)
@@ -308,24 +307,6 @@ static uint64_t due_ns(const struct sim_transfer *t)
 	}
 }
 
-/* Locks of the dead are free when the last of their writes is. */
-static void free_locks(void)
-{
-	for (uint32_t part = 0; part < 2; part++) {
-		struct sim_process_view view;
-		bool lives = false;
-
-		for (uint32_t role = 0; lock_owner[part] && role < SIM_ROLES && !lives; role++) {
-			sim_view((enum sim_role)role, &view);
-			lives = view.alive && view.pid == lock_owner[part];
-		}
-		for (uint32_t i = 0; lock_owner[part] && i < SIM_WRITES_MAX && !lives; i++)
-			lives = sim_transfers[i].stage != SIM_STAGE_FREE && !sim_transfers[i].pid;
-		if (!lives)
-			lock_owner[part] = 0;
-	}
-}
-
 uint64_t sim_disk_advance(void)
 {
 	if (next_ns > sim_now())
@@ -352,15 +333,12 @@ uint64_t sim_disk_advance(void)
 	return next_ns;
 }
 
-void sim_disk_process_died(enum sim_role role)
+void sim_disk_orphan(uint32_t pid)
 {
-	struct sim_process_view view;
-
-	sim_view(role, &view);
 	for (uint32_t i = 0; i < SIM_WRITES_MAX; i++) {
 		struct sim_transfer *t = &sim_transfers[i];
 
-		if (t->stage == SIM_STAGE_FREE || t->pid != view.pid)
+		if (t->stage == SIM_STAGE_FREE || t->pid != pid)
 			continue;
 		t->pid = 0;
 		if (t->stage == SIM_STAGE_DONE)
@@ -377,6 +355,14 @@ void sim_disk_process_died(enum sim_role role)
 			t->done_ns += more_ns;
 		}
 	}
+}
+
+void sim_disk_process_died(enum sim_role role)
+{
+	struct sim_process_view view;
+
+	sim_view(role, &view);
+	sim_disk_orphan(view.pid);
 }
 
 /* One write at the moment of a power cut: whole, not at all, or in parts. */
@@ -419,7 +405,7 @@ void sim_disk_power_cut(void)
 			else
 				memcpy(seen, stable, SIM_SECTOR);
 		}
-	memset(lock_owner, 0, sizeof(lock_owner));
+	sim_locks_reset();
 	last_done_ns = 0;
 }
 
@@ -466,25 +452,6 @@ struct sim_transfer *sim_disk_begin(struct sim_io *io, uint32_t file, uint64_t o
 	spoil(t);
 	tell_submitted(t);
 	return t;
-}
-
-int sim_disk_try_lock(enum sluice_wal_io_part part, uint32_t pid)
-{
-	uint32_t *owner = &lock_owner[part == SLUICE_WAL_IO_LOG ? 0 : 1];
-
-	sim_disk_advance();
-	free_locks();
-	if (*owner && *owner != pid)
-		return -EBUSY;
-	*owner = pid;
-	return 0;
-}
-
-void sim_disk_unlock(uint32_t pid)
-{
-	for (uint32_t part = 0; part < 2; part++)
-		if (lock_owner[part] == pid)
-			lock_owner[part] = 0;
 }
 
 int sim_disk_readable(uint32_t file, uint64_t offset, uint64_t bytes)

@@ -60,9 +60,14 @@ extern struct sim_transfer sim_transfers[SIM_WRITES_MAX];
 struct sim_transfer *sim_disk_begin(struct sim_io *io, uint32_t file, uint64_t offset,
 				    const void *data, uint32_t bytes, bool is_block);
 
-/* 0, or -EBUSY: somebody has it. And gives up what a process holds. */
+/* Nobody waits for what a process has under way any more. */
+void sim_disk_orphan(uint32_t pid);
+
+/* 0, or -EBUSY: somebody has it. */
 int sim_disk_try_lock(enum sluice_wal_io_part part, uint32_t pid);
-void sim_disk_unlock(uint32_t pid);
+/* A process closes its files. As the kernel's, its locks last until its writes are done. */
+void sim_disk_closed(uint32_t pid);
+void sim_locks_reset(void);
 
 /* 0, or -EIO: a fault. */
 int sim_disk_readable(uint32_t file, uint64_t offset, uint64_t bytes);

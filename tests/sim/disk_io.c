@@ -169,7 +169,7 @@ static uint64_t io_realtime_ns(struct sluice_wal_io *io)
 
 static void io_close(struct sluice_wal_io *io)
 {
-	sim_disk_unlock(io_of(io)->pid);
+	sim_disk_closed(io_of(io)->pid);
 	free(io);
 }
 

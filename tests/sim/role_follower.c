@@ -164,7 +164,7 @@ void sim_check_snapshots(const struct sluice_wal_super *super, bool by_living)
 	good = is_good(super, newest, &diag);
 	if (good)
 		sim_check_place(&newest->place);
-	else if (by_living && is_new && !sim_check_is_snapshot_rotten())
+	else if (by_living && is_new && !sim_world.rotten_snapshot)
 		sim_fail("snapshot", "superblock %llu names snapshot %llu: %s",
 			 (unsigned long long)super->sequence, (unsigned long long)newest->sequence,
 			 diag.text);

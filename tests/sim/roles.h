@@ -24,6 +24,7 @@ struct sim_world {
 	uint64_t slow_ns;		  /* of the consumer, for a batch, about */
 	uint64_t every_bytes;		  /* of log between two snapshots */
 	bool engine_ready;
+	bool rotten_snapshot;	/* on purpose; the other one or the log makes it good */
 	struct sim_random dice; /* of the processes */
 };
 extern struct sim_world sim_world;

@@ -128,7 +128,7 @@ static void spoil_log(enum sim_fault fault)
 	if (demand == SIM_REFUSE)
 		sim_check_damaged();
 	if (fault == SIM_ROT_SNAPSHOT)
-		sim_check_rotten_snapshot();
+		sim_world.rotten_snapshot = true;
 }
 
 static void arm_disk(enum sim_fault fault)
@@ -391,7 +391,7 @@ static bool is_over(void)
 {
 	/* without a follower the log gets full: that is the end of what can be seen */
 	const bool given_up = alarm_ns != SIM_NEVER && sim_now() > alarm_ns + GIVE_UP_NS;
-	/* the same if the follower waits for a block that the disk has lost, and none comes after */
+	/* the same while the follower waits for a block that the disk has lost */
 	const bool stalled = sim_check_is_damaged() && is_too_long();
 
 	if (phase == PHASE_RUN && (is_complete() || given_up || stalled)) {
