@@ -98,11 +98,12 @@ static int choose(const struct sluice_wal_super *copies, struct sluice_wal_super
 		if (valid[i] && copies[i].sequence % COPIES == i &&
 		    (!best || copies[i].sequence > best->sequence))
 			best = &copies[i];
-	for (uint32_t i = 0; !best && i < COPIES; i++)
-		if (valid[i])
+	/* its number would be given a second time */
+	for (uint32_t i = 0; i < COPIES; i++)
+		if (valid[i] && (!best || copies[i].sequence > best->sequence))
 			return sluice_diag_set(
 				diag, EBADMSG,
-				"super: the only valid copy is in the wrong place (%u)", i);
+				"super: the newest valid copy is in the wrong place (%u)", i);
 	if (!best)
 		return none_valid(faults, diag);
 	if (best->semantics != SLUICE_CORE_SEMANTICS)

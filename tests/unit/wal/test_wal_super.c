@@ -153,6 +153,26 @@ static void test_wal_super__a_lone_copy_in_the_wrong_place_is_refused(void **sta
 	assert_non_null(strstr(fixture->diag.text, "wrong place"));
 }
 
+/* Ignored, it would have a successor of the same number, and the log two histories. */
+static void test_wal_super__a_newer_copy_in_the_wrong_place_is_refused(void **state)
+{
+	struct wal_fixture *fixture = *state;
+	struct sluice_wal_super super, newest;
+
+	read_copy(fixture, 1, &newest);
+	super = newest;
+	sluice_wal_super_seal(&super, &newest); /* sequence 10 */
+	write_copy(fixture, 3, &super);
+	assert_int_equal(wal_fixture_count(fixture, NULL), -EBADMSG);
+	assert_non_null(strstr(fixture->diag.text, "wrong place (3)"));
+	assert_int_equal(reader_says(fixture), -EBADMSG);
+	/* an older one says nothing */
+	wal_fixture_restore(fixture);
+	read_copy(fixture, 2, &super);
+	write_copy(fixture, 3, &super);
+	assert_int_equal(wal_fixture_count(fixture, NULL), 15);
+}
+
 static void every_copy(struct wal_fixture *fixture, bool version)
 {
 	struct sluice_wal_super super, parent;
@@ -212,6 +232,7 @@ int main(void)
 		with_log(test_wal_super__a_broken_parent_chain_is_refused),
 		with_log(test_wal_super__a_copy_of_another_log_is_refused),
 		with_log(test_wal_super__a_lone_copy_in_the_wrong_place_is_refused),
+		with_log(test_wal_super__a_newer_copy_in_the_wrong_place_is_refused),
 		with_log(test_wal_super__another_version_or_other_rules_are_not_damage),
 		with_log(test_wal_super__both_newest_copies_rotten_never_bring_an_epoch_back),
 	};
