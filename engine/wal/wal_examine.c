@@ -83,28 +83,33 @@ void sluice_wal_examine_end(struct sluice_wal *wal)
 	free(wal);
 }
 
-/* 1 if an intact block of this log begins at the place. */
-static int is_here(struct sluice_wal_scan *scan, const struct sluice_wal_stray *at,
+/*
+ * 1 if a header that the judge looks at is at the place. The second load may read the disk again.
+ */
+static int is_here(struct sluice_wal_scan *scan, struct sluice_wal_stray *at,
 		   const struct sluice_wal_block_header **ret_header)
 {
 	const struct sluice_wal_block_header *header;
 	struct sluice_wal_fault unused;
 	uint64_t room = scan->chain.segment_bytes - at->offset;
 	uint64_t bytes = SLUICE_WAL_ALIGN;
+	bool ours = false;
 	int error = 0;
 
-	/* The second load may read the disk again: nothing of the first is kept but a length. */
 	for (int loads = 0; loads < 2; loads++) {
 		header = sluice_wal_scan_load(scan, at->segment_no, at->offset, bytes, &error);
 		if (!header)
 			return error;
+		ours = !memcmp(header->log_uuid, scan->chain.log_uuid, sizeof(header->log_uuid));
 		if (!sluice_wal_header_intact(header, loads ? bytes : room, &unused) ||
-		    memcmp(header->log_uuid, scan->chain.log_uuid, sizeof(header->log_uuid)))
+		    (!ours && at->offset > 0))
 			return 0;
 		bytes = sluice_wal_block_bytes(header->n_cmds);
 	}
+	at->whole = ours && sluice_wal_payload_intact(header, &unused);
+	at->bytes = at->whole ? bytes : SLUICE_WAL_ALIGN;
 	*ret_header = header;
-	return sluice_wal_payload_intact(header, &unused);
+	return 1;
 }
 
 int sluice_wal_next_stray(struct sluice_wal_scan *scan, struct sluice_wal_stray *at,
@@ -122,8 +127,6 @@ int sluice_wal_next_stray(struct sluice_wal_scan *scan, struct sluice_wal_stray 
 		if (at->segment_no >= scan->chain.segment_end)
 			return 0;
 		ret = is_here(scan, at, ret_header);
-		if (ret == 1)
-			at->bytes = sluice_wal_block_bytes((*ret_header)->n_cmds);
 		if (ret)
 			return ret;
 		at->offset += SLUICE_WAL_ALIGN;

@@ -11,15 +11,24 @@
  *   a block too far beyond k to have been in flight together with it
  *   a block of a newer epoch than the prefix: its OPEN followed a durable k
  *   a block of the prefix's own epoch in a place that is not its own
+ *   a segment's file that begins with a block of another log
  *   the superblock's mark of a clean end at or beyond k
  *   a snapshot in the superblock that holds block k, or was taken of another log before it
  *   a snapshot that the scan began at, when neither k nor the block before the snapshot is there
  *   k itself in a segment that the superblock does not know yet: a newer superblock was lost
  *
- * Blocks of older epochs are remains of tails that were cut; they prove nothing about k unless they
- * witness it. A segment that has been used before still holds the end of that use, which filled it:
- * those blocks lie in their order, each behind the one before it, and have numbers below the log's
- * start. Reads only; the caller's thread.
+ * A header is enough to prove it: what it says was true when it was composed, whether the rest has
+ * arrived or not. Blocks of older epochs are remains of tails that were cut; they prove nothing
+ * about k unless they witness it. A segment that has been used before still holds the end of that
+ * use, which filled it: those blocks lie in their order, each behind the one before it, and have
+ * numbers below the log's start.
+ *
+ * Every place from k's on is asked the same, wherever k is. So what is left over when a log is
+ * accepted is no reason to refuse it later, when it has grown into it. Bytes that a client wrote
+ * may look like anything but a block of this log, whose uuid it does not know: another log's
+ * header counts only in the first place of a segment, where never anything but a header lies.
+ *
+ * Reads only; the caller's thread.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -88,6 +97,11 @@ static bool ours(const struct judgement *j, const struct sluice_wal_block_header
 	return !memcmp(header->log_uuid, j->chain->log_uuid, sizeof(header->log_uuid));
 }
 
+static bool is_here(const struct sluice_wal_chain *chain, struct place at)
+{
+	return at.segment_no == chain->segment_no && at.offset == chain->offset;
+}
+
 static struct place behind(const struct sluice_wal_chain *chain, struct place at, uint32_t bytes)
 {
 	at.offset += bytes;
@@ -126,7 +140,10 @@ static bool judge_old(struct judgement *j, const struct sluice_wal_block_header 
 	return false;
 }
 
-/* An intact block of this log, not block k in its place. True if it proves damage. */
+/*
+ * The intact header of a block of this log, which is not block k in its place. True if it proves
+ * damage.
+ */
 static bool judge_stray(struct judgement *j, const struct sluice_wal_block_header *stray,
 			struct place at)
 {
@@ -135,7 +152,6 @@ static bool judge_stray(struct judgement *j, const struct sluice_wal_block_heade
 	uint64_t ahead = stray->block_seq - k;
 	unsigned long long seq = stray->block_seq, offset = at.offset;
 	unsigned int file = (unsigned int)(at.segment_no % SLUICE_WAL_SEGMENTS);
-	bool here = at.segment_no == chain->segment_no && at.offset == chain->offset;
 	bool beyond = stray->block_seq >= k;
 
 	if (stray->segment_no % SLUICE_WAL_SEGMENTS != file || stray->segment_no > at.segment_no)
@@ -161,7 +177,7 @@ static bool judge_stray(struct judgement *j, const struct sluice_wal_block_heade
 			       seq, file, offset, stray->epoch, chain->epoch);
 	if (stray->epoch < chain->epoch)
 		return false;
-	if (!beyond || ahead == 0 || here || (j->seen & 1u << ahead))
+	if (!beyond || ahead == 0 || is_here(chain, at) || (j->seen & 1u << ahead))
 		return damaged(j, stray,
 			       "and block %llu of the same epoch is at wal-%02u offset %llu, which "
 			       "is not its place",
@@ -179,36 +195,27 @@ static int search(struct judgement *j)
 	int error = 0;
 
 	while (at.segment_no < chain->segment_end) {
-		uint64_t room = chain->segment_bytes - at.offset;
-		uint32_t step = SLUICE_WAL_ALIGN;
 		const struct sluice_wal_block_header *header = sluice_wal_scan_load(
 			j->scan, at.segment_no, at.offset, SLUICE_WAL_ALIGN, &error);
 
-		if (header && sluice_wal_header_intact(header, room, &unused) && ours(j, header)) {
-			uint32_t bytes = sluice_wal_block_bytes(header->n_cmds);
-
-			header = sluice_wal_scan_load(j->scan, at.segment_no, at.offset, bytes,
-						      &error);
-			if (header && sluice_wal_header_intact(header, bytes, &unused) &&
-			    ours(j, header) && sluice_wal_payload_intact(header, &unused)) {
-				if (judge_stray(j, header, at))
-					return 1;
-				step = sluice_wal_block_bytes(header->n_cmds);
-			}
-		}
 		if (!header)
 			return error;
-		at = behind(chain, at, step);
+		if (sluice_wal_header_intact(header, chain->segment_bytes - at.offset, &unused) &&
+		    ours(j, header) &&
+		    !(is_here(chain, at) && sluice_wal_chain_follows(chain, header, &unused)) &&
+		    judge_stray(j, header, at))
+			return 1;
+		at = behind(chain, at, SLUICE_WAL_ALIGN);
 	}
 	return 0;
 }
 
 static bool all_zero(const unsigned char *bytes, size_t n)
 {
-	return n == 0 || (bytes[0] == 0 && !memcmp(bytes, bytes + 1, n - 1));
+	return bytes[0] == 0 && !memcmp(bytes, bytes + 1, n - 1);
 }
 
-/* What lies in k's own place: 1 if it proves damage; may find the tail torn. */
+/* What lies in k's own place may be what has arrived of it. 0 or -errno. */
 static int judge_place(struct judgement *j)
 {
 	const struct sluice_wal_chain *chain = j->chain;
@@ -223,17 +230,33 @@ static int judge_place(struct judgement *j)
 		return error;
 	bytes = (const unsigned char *)header;
 	if (sluice_wal_header_intact(header, sluice_wal_chain_room(chain), &unused)) {
-		if (!ours(j, header))
-			return damaged(j, NULL, "and a block of another log is in its place");
 		if (sluice_wal_chain_follows(chain, header, &unused))
 			torn(j, "its payload did not arrive whole");
-		else if (header->segment_no >= chain->segment_no && header->epoch >= chain->epoch)
-			return damaged(j, header, "and block %llu of epoch %u is in its place",
-				       (unsigned long long)header->block_seq, header->epoch);
 	} else if (header->magic == SLUICE_WAL_BLOCK_MAGIC || ours(j, header)) {
 		torn(j, "its header is not intact");
 	} else if (all_zero(bytes, SECTOR_BYTES) && !all_zero(bytes, SLUICE_WAL_ALIGN)) {
 		torn(j, "its first sector did not arrive");
+	}
+	return 0;
+}
+
+/* The first places of all files, in whatever use they are. 1: damage proved, 0: none, or -errno. */
+static int judge_files(struct judgement *j)
+{
+	const uint64_t start = j->scan->super->start.segment_no;
+	struct sluice_wal_fault unused;
+	int error = 0;
+
+	for (uint64_t segment_no = start; segment_no < start + SLUICE_WAL_SEGMENTS; segment_no++) {
+		const struct sluice_wal_block_header *header =
+			sluice_wal_scan_load(j->scan, segment_no, 0, SLUICE_WAL_ALIGN, &error);
+
+		if (!header)
+			return error;
+		if (sluice_wal_header_intact(header, j->chain->segment_bytes, &unused) &&
+		    !ours(j, header))
+			return damaged(j, NULL, "and wal-%02u is of another log",
+				       (unsigned int)(segment_no % SLUICE_WAL_SEGMENTS));
 	}
 	return 0;
 }
@@ -307,6 +330,8 @@ static int judge_bytes(struct judgement *j)
 		if (ret == 0)
 			ret = search(j);
 	}
+	if (ret == 0)
+		ret = judge_files(j);
 	if (ret == 0 && scan->blocks == 0 && j->chain->block_seq > scan->super->start.block_seq)
 		ret = judge_before(j);
 	return ret;

@@ -116,7 +116,8 @@ static int look_behind(struct sluice_wal *wal, struct sluice_wal_look *look,
 	at = (struct sluice_wal_stray){.segment_no = wal->report.segment_no,
 				       .offset = wal->report.offset};
 	while (ret >= 0 && (ret = sluice_wal_next_stray(&scan, &at, &header)) == 1)
-		count(&look->behind, &wal->super, header, &at, look->epoch);
+		if (at.whole)
+			count(&look->behind, &wal->super, header, &at, look->epoch);
 	return ret < 0 ? sluice_wal_scan_failed(&scan, ret, diag) : 0;
 }
 
@@ -176,17 +177,14 @@ static void look_closely(struct sluice_wal *wal, struct sluice_wal_look *look)
 	}
 }
 
-int sluice_wal_look(const char *dir, struct sluice_wal_look *ret_look, struct sluice_diag *diag)
+int sluice_wal_look_io(struct sluice_wal_io *io, const char *dir, struct sluice_wal_look *ret_look,
+		       struct sluice_diag *diag)
 {
 	struct sluice_wal_look look = {.refusal = 0};
 	struct sluice_wal *wal = NULL;
-	struct sluice_wal_io *io;
 	struct sluice_diag why = {.text = ""};
-	int ret = sluice_wal_io_blocking_create(&io, dir, diag);
+	int ret = sluice_wal_examine(&wal, io, SLUICE_WAL_IO_READ, &why);
 
-	if (ret)
-		return ret;
-	ret = sluice_wal_examine(&wal, io, SLUICE_WAL_IO_READ, &why);
 	if (ret && ret != -EBADMSG && ret != -EPROTO) {
 		sluice_diag_set(diag, -ret, "%s", why.text);
 		sluice_diag_hint(diag, "%s", why.hint);
@@ -202,4 +200,12 @@ int sluice_wal_look(const char *dir, struct sluice_wal_look *ret_look, struct sl
 	mark_chosen(&look);
 	*ret_look = look;
 	return 0;
+}
+
+int sluice_wal_look(const char *dir, struct sluice_wal_look *ret_look, struct sluice_diag *diag)
+{
+	struct sluice_wal_io *io;
+	int ret = sluice_wal_io_blocking_create(&io, dir, diag);
+
+	return ret ? ret : sluice_wal_look_io(io, dir, ret_look, diag);
 }

@@ -2,11 +2,11 @@
 /*
  * wal_truncate.c - makes a damaged log end before its first block that is not valid.
  *
- * What proves the damage goes: the intact blocks behind, the superblock's mark of a clean end, and
- * the snapshots it names beyond. All of it is in the backup, synced, before the first write; the
- * writes are made from the backup, so that nothing is changed that is not in it. The superblock is
- * the last. Killed between, the valid prefix is the same, and the log is damaged, torn or intact
- * there: the cut or the undo can be made again.
+ * What proves the damage goes: the intact blocks and headers behind, the superblock's mark of a
+ * clean end, and the snapshots it names beyond. All of it is in the backup, synced, before the
+ * first write; the writes are made from the backup, so that nothing is changed that is not in it.
+ * The superblock is the last. Killed between, the valid prefix is the same, and the log is
+ * damaged, torn or intact there: the cut or the undo can be made again.
  *
  * Any thread, blocking, under the locks of the log and of its snapshots.
  */
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/wal/snapshot.h"
 #include "engine/wal/wal_examine.h"
 #include "engine/wal/wal_super.h"
 #include "engine/wal/wal_undo.h"
@@ -82,6 +83,11 @@ static void count(struct sluice_wal_loss *loss, const struct sluice_wal_block_he
 		loss->cmd_seq_end = end;
 }
 
+static bool ours(const struct sluice_wal *wal, const struct sluice_wal_block_header *header)
+{
+	return !memcmp(header->log_uuid, wal->super.log_uuid, sizeof(header->log_uuid));
+}
+
 /* Walks what goes. 0 or -errno. */
 static int survey(struct cut *cut, sluice_wal_loss_visit visit, void *arg, struct sluice_diag *diag)
 {
@@ -101,8 +107,10 @@ static int survey(struct cut *cut, sluice_wal_loss_visit visit, void *arg, struc
 	while ((ret = sluice_wal_next_stray(&scan, &at, &header)) == 1) {
 		if (sluice_wal_is_earlier_use(&wal->super, header, &at))
 			continue;
-		if (header->epoch > epoch)
+		if (ours(wal, header) && header->epoch > epoch)
 			epoch = header->epoch;
+		if (!at.whole)
+			continue;
 		count(&cut->loss, header, at.bytes);
 		if (visit)
 			visit(header, (const struct sluice_command *)(const void *)(header + 1),
@@ -112,13 +120,35 @@ static int survey(struct cut *cut, sluice_wal_loss_visit visit, void *arg, struc
 	return ret ? sluice_wal_scan_failed(&scan, ret, diag) : 0;
 }
 
+/* A snapshot that would go must be bad: one that the disk does not show may be whole. */
+static int must_be_bad(struct sluice_wal *wal, const struct sluice_wal_snapshot *snapshot,
+		       struct sluice_diag *diag)
+{
+	const int ret = sluice_snapshot_check(wal->io, &wal->super, snapshot, wal->window_memory,
+					      diag);
+
+	if (ret == -EBADMSG)
+		return 0;
+	if (!ret)
+		sluice_diag_set(diag, EIO, "snapshot %llu could not be read, and now it can",
+				(unsigned long long)snapshot->sequence);
+	sluice_diag_hint(diag, "nothing was changed; mend the disk, or copy what can be read");
+	return ret ? ret : -EIO;
+}
+
 /* A verdict of damage that a shorter log would mend, or why not. */
 static int must_be_damaged(struct sluice_wal *wal, struct sluice_diag *diag)
 {
-	const int ret = sluice_wal_recover(wal, diag);
+	int ret = sluice_wal_recover(wal, diag);
 
-	if (ret == -EBADMSG && wal->report.verdict == SLUICE_WAL_DAMAGED)
-		return 0;
+	if (ret == -EBADMSG && wal->report.verdict == SLUICE_WAL_DAMAGED) {
+		ret = 0;
+		for (uint32_t i = 0; !ret && i < SLUICE_WAL_SNAPSHOTS; i++)
+			if (wal->passed_over & 1u << i &&
+			    wal->super.snapshot[i].place.block_seq >= wal->report.block_seq)
+				ret = must_be_bad(wal, &wal->super.snapshot[i], diag);
+		return ret;
+	}
 	if (ret)
 		return ret;
 	return sluice_diag_set(diag, EALREADY,
@@ -195,7 +225,10 @@ static int keep_blocks(struct cut *cut, struct sluice_diag *diag)
 		       keep_first_page(cut, &scan, &first, diag);
 }
 
-/* The page that the superblock's new copy will take. */
+/*
+ * The page that the superblock's new copy will take. What is kept of the new one is its own
+ * checksum: that of all its bytes, itself among them, is the same for every superblock.
+ */
 static int keep_super(struct cut *cut, struct sluice_diag *diag)
 {
 	struct sluice_wal *wal = cut->wal;
@@ -212,7 +245,7 @@ static int keep_super(struct cut *cut, struct sluice_diag *diag)
 	sluice_wal_super_page(&sealed, wal->super_memory);
 	ret = sluice_wal_undo_add(&cut->undo, SLUICE_WAL_FILE_SUPER, offset, page,
 				  SLUICE_WAL_ALIGN,
-				  sluice_crc32c(0, wal->super_memory, SLUICE_WAL_ALIGN), diag);
+				  sealed.super_crc, diag);
 	return ret ? ret : sluice_wal_undo_finish(&cut->undo, sealed.sequence, diag);
 }
 
@@ -396,7 +429,7 @@ static int check_backup(struct cut *cut, struct sluice_diag *diag)
 	const uint64_t sizes[] = {wal->super.segment_bytes,
 				  SLUICE_WAL_SUPER_COPIES * SLUICE_WAL_ALIGN};
 	struct sluice_wal_undo_head head;
-	bool is_cuts = false; /* the superblock's page */
+	bool is_cuts = false; /* the newest superblock */
 	int ret;
 
 	while ((ret = sluice_wal_undo_next(&cut->undo, &head, cut->block, diag)) == 1) {
@@ -411,8 +444,7 @@ static int check_backup(struct cut *cut, struct sluice_diag *diag)
 		if (!untouched(&head, wal->window_memory, cut->block))
 			return gone_on(diag);
 		if (head.file == SLUICE_WAL_FILE_SUPER)
-			is_cuts = sluice_crc32c(0, wal->window_memory, head.bytes) ==
-				  head.written_crc;
+			is_cuts = wal->super.super_crc == head.written_crc;
 	}
 	/* the last entry's offset is the number of the superblock that the cut wrote */
 	if (!ret && wal->super.sequence + 1 != head.offset &&

@@ -36,7 +36,7 @@ static int start(struct sluice_wal_undo *undo, const char *path, const uint8_t l
 	*undo = (struct sluice_wal_undo){.fd = -1};
 	memcpy(undo->log_uuid, log_uuid, sizeof(undo->log_uuid));
 	n = snprintf(undo->path, sizeof(undo->path), "%s", path);
-	if (n < 0 || (size_t)n >= sizeof(undo->path))
+	if ((size_t)n >= sizeof(undo->path))
 		return sluice_diag_set(diag, ENAMETOOLONG, "the backup file's name is too long");
 	undo->fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return undo->fd < 0 ? failed(undo, errno, diag) : 0;

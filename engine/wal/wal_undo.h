@@ -20,7 +20,7 @@ struct sluice_wal_undo_head {
 	uint64_t index;	      /* of the entry */
 	uint32_t bytes;	      /* of the data behind the head; 0: the last entry */
 	uint32_t data_crc;    /* of what was there */
-	uint32_t written_crc; /* of what was written over it */
+	uint32_t written_crc; /* of what was written over it; a superblock's own */
 	uint32_t head_crc;    /* of all bytes before it */
 };
 SLUICE_ASSERT_OFFSET(sluice_wal_undo_head, version, 8);

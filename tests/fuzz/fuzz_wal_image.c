@@ -338,9 +338,6 @@ static void go_on(struct log *log, struct wal_life *life)
 	hash = sluice_core_state_hash(life->core);
 	must(!wal_life_close(life, true), "a clean end");
 	wal = open_log(log);
-	/* forged remains in space not in use are met only when the log has come to them */
-	if (!wal && repaired)
-		return;
 	must(wal, "a log that went on opens");
 	must(!wal_life_recover(life, wal), "a log that went on is replayed");
 	must(life->cmd_seq == cmd_seq, "all commands are there");

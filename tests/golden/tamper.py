@@ -151,11 +151,26 @@ def duplicate_elsewhere(image):
     image.poke("wal-05", 8192, image.block(MIDDLE))
 
 
-@way("DAMAGED")
-def other_log_in_place(image):
-    other = Image(image.other, None)
+@way("INTACT")
+def other_log_behind_the_end(image):
+    """A client may have written it: inside a segment it says nothing."""
     segment_no, offset = image.end
-    image.poke(image.file(segment_no), offset, other.block(3))
+    image.poke(image.file(segment_no), offset, Image(image.other, None).block(3))
+
+
+@way("DAMAGED")
+def other_log_in_a_file(image):
+    image.poke("wal-09", 0, Image(image.other, None).block(0))
+
+
+@way("DAMAGED")
+def header_alone_of_a_later_epoch(image):
+    segment_no, offset = image.end
+    data = bytearray(image.block(MIDDLE))
+    struct.pack_into("<I", data, 40, 9)
+    data = bytearray(image.repair(data))
+    data[-1] ^= 1
+    image.poke(image.file(segment_no), offset + 5 * PAGE, data)
 
 
 def older_segment(image, segment_no):

@@ -218,10 +218,9 @@ def choose_super(area):
         raise Refused(4, "super: another version of the format")
     if not valid:
         raise Refused(5, "super: no copy is valid (%s)" % copies[0][1])
-    placed = [copy for i, copy in valid if copy.sequence % 4 == i]
-    if not placed:
-        raise Refused(5, "super: the only valid copy is in the wrong place")
-    best = max(placed, key=lambda copy: copy.sequence)
+    place, best = max(valid, key=lambda pair: pair[1].sequence)
+    if not any(i == copy.sequence % 4 and copy.sequence == best.sequence for i, copy in valid):
+        raise Refused(5, "super: the newest valid copy is in the wrong place (%d)" % place)
     if best.semantics != RULES:
         raise Refused(4, "super: other matching rules")
     return best
@@ -360,16 +359,12 @@ class Chain:
 
 # ------------------------------------------------------------------------------------- judgement
 def judge_place(log, chain):
-    """What lies in block k's own place: ("DAMAGED" or "TORN" or None, why)."""
+    """What lies in block k's own place: ("TORN" or None, why)."""
     header, _, _ = log.intact(chain.segment_no, chain.offset)
     page = log.load(chain.segment_no, chain.offset, PAGE)
     if header is not None:
-        if header.log_uuid != log.super.log_uuid:
-            return "DAMAGED", "a block of another log is in its place"
         if chain.follows(header) is None:
             return "TORN", "its payload did not arrive whole"
-        if header.segment_no >= chain.segment_no and header.epoch >= chain.epoch:
-            return "DAMAGED", "block %d is in its place" % header.block_seq
         return None, ""
     if page[:4] == b"WLBK" or page[16:32] == log.super.log_uuid:
         return "TORN", "its header is not intact"
@@ -428,20 +423,18 @@ def search(log, chain, seen):
     segment_no, offset, earlier = chain.segment_no, chain.offset, EarlierUse()
     while segment_no < log.end:
         data = log.load(segment_no, offset, log.super.segment_bytes - offset)
-        at = 0
-        while at < len(data):
-            step = PAGE
-            if data[at:at + 4] == b"WLBK":
-                header = log.intact_header(data[at:at + 128], len(data) - at)
-                size = block_bytes(header.n_cmds) if header else 0
-                if header and header.log_uuid == log.super.log_uuid and \
-                   crc32c(data[at + 128:at + size]) == header.payload_crc:
-                    fault = stray_fault(log, chain, header, segment_no, offset + at, seen,
-                                        earlier)
-                    if fault:
-                        return fault
-                    step = size
-            at += step
+        for at in range(0, len(data), PAGE):
+            if data[at:at + 4] != b"WLBK":
+                continue
+            header = log.intact_header(data[at:at + 128], len(data) - at)
+            if not header or header.log_uuid != log.super.log_uuid:
+                continue
+            own = (segment_no, offset + at) == (chain.segment_no, chain.offset)
+            if own and chain.follows(header) is None:
+                continue
+            fault = stray_fault(log, chain, header, segment_no, offset + at, seen, earlier)
+            if fault:
+                return fault
         segment_no, offset = segment_no + 1, 0
     return None
 
@@ -451,6 +444,15 @@ def beyond(log, chain):
     header, _, _ = log.intact(chain.segment_no, 0)
     return header is not None and header.log_uuid == log.super.log_uuid and \
         header.segment_no >= chain.segment_no
+
+
+def other_log(log):
+    """A file that begins with a block of another log, or None."""
+    for segment_no in range(log.super.start.segment_no, log.end):
+        header = log.intact_header(log.load(segment_no, 0, 128), log.super.segment_bytes)
+        if header and header.log_uuid != log.super.log_uuid:
+            return "wal-%02d is of another log" % (segment_no % SEGMENTS)
+    return None
 
 
 def block_before(log, chain):
@@ -473,13 +475,15 @@ def judge_bytes(log, chain, seen):
     verdict, why = None, ""
     if chain.segment_no < log.end:
         verdict, why = judge_place(log, chain)
-        if verdict != "DAMAGED":
-            fault = search(log, chain, seen)
-            if fault:
-                return "DAMAGED", fault
+        fault = search(log, chain, seen)
+        if fault:
+            return "DAMAGED", fault
     elif beyond(log, chain):
         return "DAMAGED", "a newer superblock was lost"
-    if verdict != "DAMAGED" and not chain.blocks and \
+    other = other_log(log)
+    if other:
+        return "DAMAGED", other
+    if not chain.blocks and \
        chain.block_seq > log.super.start.block_seq and not block_before(log, chain):
         return "DAMAGED", "the block before the snapshot is not there"
     return verdict, why

@@ -37,7 +37,7 @@ made() { "$helpers/make_log" "$place/$1" "$1" >"$place/make" 2>&1 || show "$plac
 inspect_whole() {
 	made clean
 	run 0 inspect "$place/clean" && told ': INTACT' 'replays 234 commands in 14 blocks' \
-		'cleanly closed' 'sequence 5, epoch 1, the one that counts' 'snapshot     none' || return 1
+		'cleanly closed' 'sequence 7, epoch 1, the one that counts' 'snapshot     none' || return 1
 	made round
 	run 0 inspect "$place/round" && told 'snapshot     number 8 in snap-0' 'earlier uses' \
 		'takes snapshot 8 and replays 8,966' || return 1
@@ -57,6 +57,8 @@ inspect_touches_nothing() {
 		[ "$before" = "$(digest "$place/round")" ] || return 1
 	command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null || return 0
 	strace -f -o "$place/calls" "$sluice" wal inspect "$place/round" >/dev/null
+	# a build that counts branches ends with writing them down
+	sed -i '/\.gcda"/,$d' "$place/calls"
 	if grep -e 'flock(' -e 'fcntl([0-9]*, F_.*LK' -e 'pwrite' -e 'O_RDWR' -e 'O_WRONLY' "$place/calls" |
 		grep -v -e '/dev/' -e '/proc/'; then
 		return 1

@@ -274,22 +274,17 @@ static void test_wal_judge__a_block_of_another_log_is_damage(void **state)
 		assert_int_equal(wal_fixture_settle(wal), 0);
 	}
 	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
-	log->places[8] = log->places[7];
-	log->places[8].offset += log->places[7].bytes;
-	for (uint32_t i = 2; i <= BLOCKS; i += 3) {
+	for (uint32_t i = 2; i < BLOCKS; i += 3) {
 		wal_fixture_peek(&other, 0, log->places[i].offset, block, sizeof(block));
 		wal_fixture_poke(&log->fixture, 0, log->places[i].offset, block, sizeof(block));
 		expect_damaged(log, i, 0);
 		wal_fixture_restore(&log->fixture);
 	}
-	/* Also where its epoch is an old one, and only the identity tells. */
-	for (uint32_t epoch = 2; epoch <= 3; epoch++) {
-		wal = wal_fixture_start(&log->fixture);
-		assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
-	}
-	log->places[10].offset = log->places[7].offset + 3 * 4096;
-	wal_fixture_poke(&log->fixture, 0, log->places[10].offset, block, sizeof(block));
-	expect_damaged(log, 10, 0);
+	/* Behind the end only in the first place of a file: others may hold what a client wrote. */
+	wal_fixture_poke(&log->fixture, 0, log->places[7].offset + 4096, block, sizeof(block));
+	assert_int_equal(wal_fixture_count(&log->fixture, NULL), 70);
+	wal_fixture_poke(&log->fixture, 0, 0, block, sizeof(block));
+	expect_damaged(log, 0, 0);
 	wal_fixture_remove(&other);
 }
 
