@@ -12,6 +12,7 @@
 #ifndef SLUICE_ENGINE_ENGINE_H
 #define SLUICE_ENGINE_ENGINE_H
 
+#include <sched.h>
 #include <stdio.h>
 
 #include "consumer/consumer.h"
@@ -82,6 +83,7 @@ struct engine {
 	void *core_memory;
 	size_t core_bytes;
 	struct sluice_wal *wal; /* NULL: durability off */
+	cpu_set_t other_cpus;	/* those a thread of the log may have; none: the engine's */
 	struct sluice_sink sink;
 
 	struct engine_mark marks[ENGINE_MARKS]; /* of blocks in flight, oldest at marks_first */
@@ -118,6 +120,8 @@ void engine_instance_retire(struct engine *engine);
 
 /* recover.c: from the log's prefix to a running state. */
 int engine_recover(struct engine *engine, struct sluice_diag *diag);
+/* What to type after the log's error rc, where the log, which knows no options, did not say. */
+void engine_log_hint(const struct engine_options *options, int rc, struct sluice_diag *diag);
 
 /*
  * recover_check.c: -EBADMSG if rings that survived prove more than the log holds, or are older than

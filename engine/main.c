@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,21 @@ static const struct sluice_cli_command command = {
 		      "a follower by hand, of an engine with --follower off"}},
 };
 
+static int check_follow(const struct engine_options *options, struct sluice_diag *diag)
+{
+	int rc;
+
+	if (options->durability == ENGINE_OFF)
+		return sluice_diag_set(diag, EINVAL,
+				       "--durability off keeps no log: there is nothing to follow");
+	if (options->wal)
+		return 0;
+	rc = sluice_diag_set(diag, EINVAL, "--follow needs --wal DIR: which log?");
+	sluice_diag_hint(diag, "sluice-engine --follow --name %s --wal DIR",
+			 options->name ? options->name : "x");
+	return rc;
+}
+
 static int check_options(struct engine_options *options, struct sluice_diag *diag)
 {
 	int rc;
@@ -118,9 +134,9 @@ static int check_options(struct engine_options *options, struct sluice_diag *dia
 		return rc;
 	}
 	if (options->follow)
-		return options->wal ? 0 :
-				      sluice_diag_set(diag, EINVAL,
-						      "--follow needs --wal DIR: which log?");
+		return check_follow(options, diag);
+	if (options->parent)
+		return sluice_diag_set(diag, EINVAL, "--parent is for a follower: add --follow");
 	if (options->durability == ENGINE_OFF)
 		return options->wal || options->format ?
 			       sluice_diag_set(diag, EINVAL,
@@ -137,8 +153,10 @@ static int check_options(struct engine_options *options, struct sluice_diag *dia
 	return rc;
 }
 
-static int place(const struct engine_options *options, struct sluice_diag *diag)
+/* The journal thread, if there is one, gets the CPUs that are left: never the engine's own. */
+static int place(struct engine *engine, struct sluice_diag *diag)
 {
+	const struct engine_options *options = &engine->options;
 	struct sluice_placement plan;
 	int rc;
 
@@ -146,9 +164,12 @@ static int place(const struct engine_options *options, struct sluice_diag *diag)
 		return 0;
 	if (strcmp(options->cpu, "auto"))
 		return sluice_placement_bind_list(options->cpu, diag);
+	if (sched_getaffinity(0, sizeof(engine->other_cpus), &engine->other_cpus))
+		CPU_ZERO(&engine->other_cpus);
 	rc = sluice_placement_plan(options->wal, &plan, NULL);
 	if (rc || sluice_placement_bind((uint32_t)plan.engine_cpu, NULL))
 		return 0; /* a matter of speed only */
+	CPU_CLR((size_t)plan.engine_cpu, &engine->other_cpus);
 	sluice_cli_log(ENGINE_PROGRAM, "cpu=%d reason=\"%s\"", plan.engine_cpu, plan.engine_reason);
 	return 0;
 }
@@ -176,7 +197,7 @@ static int start(struct engine *engine, struct sluice_diag *diag)
 	int rc;
 
 	engine_supervise_cpus(engine);
-	rc = place(&engine->options, diag);
+	rc = place(engine, diag);
 	if (rc)
 		return rc;
 	engine->scratch = calloc(256, sizeof(*engine->scratch));

@@ -5,13 +5,19 @@
  * It looks at NAME.rep read-only while an engine serves it, and is attached for writing only for
  * the moment of a store, so that it keeps no dead instance alive. There it stores how far it is,
  * and puts the number of a snapshot into the mailbox of engine/supervise.h; while a number is in
- * it, no snapshot is begun. Ring and engine may come, go
- * and come again; without a name there is neither, and the snapshots are for whoever starts next.
+ * it, no snapshot is begun. Ring and engine may come, go and come again; without a name there is
+ * neither, and the snapshots are for whoever starts next.
  *
- * One thread. It runs when nobody else wants the CPU, unless the log fills up: then everybody waits
- * for it. A crash leaves a number in the mailbox at most, which the engine deals with by itself.
+ * It works when nobody else wants the CPU, unless the log fills up: then everybody waits for it. A
+ * thread that has given its priority up gets it back only by a privilege. So the work is done in
+ * spells of a second thread, which ends with the spell, while the first one waits for it; and by
+ * the first one itself when the log fills up. What others wait for is the first one's: it sleeps,
+ * stores and speaks. Never do both run.
+ *
+ * A crash leaves a number in the mailbox at most, which the engine deals with by itself.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,7 +50,11 @@ struct following {
 	uint64_t announced_ns;
 	uint64_t said; /* snapshots up to it were said to be whole */
 	uint64_t round_ns, stored_ns;
-	bool hurried; /* not idle priority */
+	bool hurried; /* works at normal priority */
+	bool more;    /* the last spell left something to do */
+	int rc;	      /* of the last spell: 0 or -errno */
+	struct sluice_diag *diag;
+	bool said_alone;
 };
 
 /* The counter with this label; an engine that serves the ring has opened it. */
@@ -100,57 +110,65 @@ static void look_at_ring(struct following *following)
 		return;
 	if (!following->rep.base) {
 		attach(following);
+		if (!following->rep.base && !following->said_alone) {
+			following->said_alone = true;
+			sluice_cli_log(ENGINE_PROGRAM,
+				       "engine=none reason=\"nobody serves %s.rep now: is --name "
+				       "right?\"",
+				       following->options->name);
+		}
 	} else if (!is_served(following)) {
 		/* nobody names what the mailbox speaks of, and an engine that starts empties it */
 		detach(following);
 	}
 }
 
-/*
- * Attached for writing for a moment, and not at idle priority meanwhile: somebody who removes the
- * rings of a dead engine would find them in use for as long as nobody lets this process run.
- */
+/* Attached for writing for a moment. */
 static void store(const struct following *following, const char *label, uint64_t number)
 {
-	const struct sched_param none = {0};
 	struct sluice_segment segment = {0};
 	char name[SLUICE_SEGMENT_NAME_BYTES];
 	struct sluice_counter *counter;
 
-	sched_setscheduler(0, SCHED_OTHER, &none);
 	snprintf(name, sizeof(name), "%s.rep", following->options->name);
-	if (!sluice_segment_attach(&segment, name, SLUICE_ACCESS_WRITE, NULL)) {
-		counter = find_counter(&segment, label);
-		if (counter)
-			sluice_counter_set(counter, number);
-		sluice_segment_close(&segment);
-	}
-	if (!following->hurried)
-		sched_setscheduler(0, SCHED_IDLE, &none);
+	if (sluice_segment_attach(&segment, name, SLUICE_ACCESS_WRITE, NULL))
+		return;
+	counter = find_counter(&segment, label);
+	if (counter)
+		sluice_counter_set(counter, number);
+	sluice_segment_close(&segment);
 }
 
-/* What the engine is told; and whether it may be naming a snapshot now. */
-static void tell(struct following *following, uint64_t now_ns)
+static bool progress_due(const struct following *following, uint64_t now_ns)
+{
+	return following->rep.base && now_ns - following->stored_ns >= ROUND_NS &&
+	       value(following->cmd_seq) != following->view.cmd_seq;
+}
+
+static bool snapshot_due(const struct following *following, uint64_t now_ns)
 {
 	const struct sluice_follower_view *view = &following->view;
 	const bool again = now_ns - following->announced_ns >= ANNOUNCE_NS;
 
-	if (!following->rep.base) {
-		sluice_follower_hold(following->follower, false);
-		return;
-	}
-	if (now_ns - following->stored_ns >= ROUND_NS &&
-	    value(following->cmd_seq) != view->cmd_seq) {
+	return following->rep.base && !value(following->ready) &&
+	       view->snapshot_whole > view->snapshot_named &&
+	       (view->snapshot_whole != following->announced || again);
+}
+
+/* What the engine is told. */
+static void tell(struct following *following, uint64_t now_ns)
+{
+	const struct sluice_follower_view *view = &following->view;
+
+	if (progress_due(following, now_ns)) {
 		following->stored_ns = now_ns;
 		store(following, ENGINE_FOLLOWER_CMD_SEQ, view->cmd_seq);
 	}
-	if (!value(following->ready) && view->snapshot_whole > view->snapshot_named &&
-	    (view->snapshot_whole != following->announced || again)) {
+	if (snapshot_due(following, now_ns)) {
 		following->announced = view->snapshot_whole;
 		following->announced_ns = now_ns;
 		store(following, ENGINE_SNAPSHOT_READY, view->snapshot_whole);
 	}
-	sluice_follower_hold(following->follower, value(following->ready) != 0);
 }
 
 static void say_snapshot(struct following *following)
@@ -167,25 +185,21 @@ static void say_snapshot(struct following *following)
 			(unsigned long long)view->block_seq, (unsigned long long)view->cmd_seq);
 }
 
-/* Out of everybody's way, until the log is half full. Neither needs a privilege. */
-static void choose_priority(struct following *following, bool first)
+/* Out of everybody's way, until the log is half full. */
+static void choose_priority(struct following *following)
 {
 	const struct sluice_follower_view *view = &following->view;
-	const struct sched_param none = {0};
 	uint64_t live = view->live_bytes;
 	bool hurried;
 
 	if (following->rep.base && value(following->live_bytes) > live)
 		live = value(following->live_bytes);
 	hurried = live > (following->hurried ? view->log_bytes / 8 * 3 : view->log_bytes / 2);
-	if (hurried == following->hurried && !first)
-		return;
-	following->hurried = hurried;
-	if (!sched_setscheduler(0, hurried ? SCHED_OTHER : SCHED_IDLE, &none) &&
-	    (!first || hurried))
+	if (hurried != following->hurried)
 		sluice_cli_log(ENGINE_PROGRAM, "follower_priority=%s log_live_percent=%llu",
 			       hurried ? "normal" : "idle",
 			       (unsigned long long)(live / (view->log_bytes / 100)));
+	following->hurried = hurried;
 }
 
 static void pause_ns(uint64_t ns)
@@ -193,31 +207,74 @@ static void pause_ns(uint64_t ns)
 	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
 }
 
-static int run(struct following *following, struct sluice_diag *diag)
+/* Is there something that the first thread has to do? */
+static bool spell_ends(const struct following *following, uint64_t now_ns)
+{
+	return sluice_signals_stop() || now_ns - following->round_ns >= ROUND_NS ||
+	       progress_due(following, now_ns) || snapshot_due(following, now_ns) ||
+	       following->view.snapshot_whole > following->said;
+}
+
+/* Steps, at least one, until there is nothing to do now, or something for the first thread. */
+static void work(struct following *following)
+{
+	int rc;
+
+	do {
+		/* while a number is in the mailbox the engine may be naming it */
+		sluice_follower_hold(following->follower,
+				     following->rep.base && value(following->ready) != 0);
+		rc = sluice_follower_step(following->follower, following->diag);
+		sluice_follower_view(following->follower, &following->view);
+	} while (rc > 0 && !spell_ends(following, sluice_clock_ns()));
+	following->more = rc > 0;
+	following->rc = rc > 0 ? 0 : rc;
+}
+
+static void *idle_spell(void *arg)
+{
+	const struct sched_param none = {0};
+
+	sched_setscheduler(0, SCHED_IDLE, &none);
+	work(arg);
+	return NULL;
+}
+
+static void work_idle(struct following *following)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, idle_spell, following))
+		work(following); /* in somebody's way rather than not at all */
+	else
+		pthread_join(thread, NULL);
+}
+
+static int run(struct following *following)
 {
 	uint64_t sleep_ns = SLEEP_MIN_NS;
 
 	while (!sluice_signals_stop()) {
 		const uint64_t now_ns = sluice_clock_ns();
-		int rc;
 
 		sluice_follower_view(following->follower, &following->view);
 		if (now_ns - following->round_ns >= ROUND_NS) {
-			const bool first = !following->round_ns;
-
 			following->round_ns = now_ns;
 			look_at_ring(following);
-			choose_priority(following, first);
+			choose_priority(following);
 		}
 		tell(following, now_ns);
 		say_snapshot(following);
-		rc = sluice_follower_step(following->follower, diag);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
+		if (following->hurried)
+			work(following);
+		else
+			work_idle(following);
+		if (following->rc)
+			return following->rc;
+		if (!following->more)
 			pause_ns(sleep_ns);
 		sleep_ns *= 2;
-		if (rc > 0 || following->view.writing)
+		if (following->more || following->view.writing)
 			sleep_ns = SLEEP_MIN_NS;
 		else if (sleep_ns > SLEEP_MAX_NS)
 			sleep_ns = SLEEP_MAX_NS;
@@ -233,6 +290,7 @@ static int open_follower(struct following *following, struct sluice_diag *diag)
 		.every_bytes = options->snapshot_every,
 		.rate_bytes = options->snapshot_rate,
 		.lock_wait_ms = LOCK_STEP_MS,
+		.stopping = sluice_signals_stop,
 	};
 	int rc = -EBUSY;
 
@@ -262,21 +320,23 @@ static bool tie_to_parent(uint64_t parent)
 
 int engine_follow(const struct engine_options *options, struct sluice_diag *diag)
 {
-	struct following following = {.options = options};
+	struct following following = {.options = options, .diag = diag};
 	int rc;
 
 	if (!tie_to_parent(options->parent))
 		return 0;
 	rc = open_follower(&following, diag);
-	if (rc)
+	if (rc) {
+		engine_log_hint(options, rc, diag);
 		return rc;
+	}
 	sluice_follower_view(following.follower, &following.view);
 	following.said = following.view.snapshot_named;
 	sluice_cli_log(ENGINE_PROGRAM, "following=\"%s\" snapshot=%llu block=%llu command=%llu",
 		       options->wal, (unsigned long long)following.view.snapshot_named,
 		       (unsigned long long)following.view.block_seq,
 		       (unsigned long long)following.view.cmd_seq);
-	rc = run(&following, diag);
+	rc = run(&following);
 	if (following.rep.base)
 		detach(&following);
 	sluice_follower_close(following.follower);

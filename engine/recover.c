@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/report.h"
 #include "cli/signals.h"
@@ -26,7 +27,8 @@
 #define STOP_CHECK_NS 100000000u
 #define FULL_STEP_NS 10000000u
 #define SAY_AFTER_TRIES 10
-#define LOCK_WAIT_QUIET_MS 500u
+#define LOCK_STEP_MS 500u
+#define LOCK_TRIES 20
 
 static int replay_block(const struct sluice_wal_block_header *header,
 			const struct sluice_command *commands, uint32_t n, void *arg)
@@ -35,6 +37,8 @@ static int replay_block(const struct sluice_wal_block_header *header,
 	struct engine *engine = collector->engine;
 	const uint64_t hash = sluice_core_chain_hash(engine->core);
 
+	if (sluice_signals_stop())
+		return -EINTR;
 	/* SEAL and CLOSE carry no state */
 	if (header->flags & (SLUICE_WAL_DATA | SLUICE_WAL_OPEN) &&
 	    (header->state_hash != hash || header->report_first != collector->sink.report_next))
@@ -114,18 +118,43 @@ static struct sluice_core_options core_options(const struct engine_options *opti
 	};
 }
 
+void engine_log_hint(const struct engine_options *options, int rc, struct sluice_diag *diag)
+{
+	const char *dir = options->wal;
+
+	if (rc == -ENOENT && options->format)
+		sluice_diag_hint(diag, "mkdir -p %s", dir);
+	else if (rc == -ENOENT)
+		sluice_diag_hint(diag, "sluice-engine --name %s --wal %s --format",
+				 options->name ? options->name : "x", dir);
+	else if (diag->hint[0])
+		return;
+	else if (rc == -ENOTDIR)
+		sluice_diag_hint(diag, "a log is a directory of its own: choose another --wal");
+	else if (rc == -EACCES || rc == -EPERM)
+		sluice_diag_hint(diag, "ls -ld %s %s/*   # user %u must be able to write all of it",
+				 dir, dir, (unsigned)geteuid());
+	else if (rc == -EPROTO)
+		sluice_diag_hint(diag, "end it cleanly with the program that wrote it, then begin "
+				       "another log: --wal DIR --format");
+	else if (rc == -EBADMSG)
+		sluice_diag_hint(diag, "sluice wal inspect %s   # what a start finds", dir);
+}
+
 static int open_log(struct engine *engine, struct sluice_wal_position *ret_position,
 		    struct sluice_diag *diag)
 {
 	const struct engine_options *options = &engine->options;
 	struct sluice_wal_options wal = {
-		.lock_wait_ms = LOCK_WAIT_QUIET_MS,
+		.lock_wait_ms = LOCK_STEP_MS,
 		.segment_bytes = options->wal_size / SLUICE_WAL_SEGMENTS,
 		.window = (uint32_t)options->window,
 		.backend = options->wal_backend,
 		.sync = options->wal_sync,
 		.extents = options->wal_extents,
+		.thread_cpus = CPU_COUNT(&engine->other_cpus) ? &engine->other_cpus : NULL,
 		.core = core_options(options),
+		.stopping = sluice_signals_stop,
 	};
 	int rc = 0;
 
@@ -136,19 +165,20 @@ static int open_log(struct engine *engine, struct sluice_wal_position *ret_posit
 	}
 	if (!rc)
 		rc = sluice_wal_open(&engine->wal, options->wal, &wal, diag);
-	if (rc == -EBUSY) {
+	if (rc == -EBUSY)
 		sluice_cli_log(ENGINE_PROGRAM,
 			       "waiting=\"somebody has the log in %s, or writes of a killed engine "
 			       "are not done yet\"",
 			       options->wal);
-		wal.lock_wait_ms = 0;
-		rc = sluice_wal_open(&engine->wal, options->wal, &wal, diag);
-	}
-	if (rc == -ENOENT)
-		sluice_diag_hint(diag, "sluice-engine --name %s --wal %s --format", options->name,
-				 options->wal);
-	if (rc)
+	/* in steps, so that a signal ends the wait */
+	for (int i = 0; rc == -EBUSY && i < LOCK_TRIES; i++)
+		rc = sluice_signals_stop() ?
+			     -EINTR :
+			     sluice_wal_open(&engine->wal, options->wal, &wal, diag);
+	if (rc) {
+		engine_log_hint(options, rc, diag);
 		return rc;
+	}
 	sluice_wal_position(engine->wal, ret_position);
 	if (sluice_wal_mended_text(engine->wal)[0])
 		sluice_cli_log(ENGINE_PROGRAM, "mended=\"%s\"",
@@ -353,16 +383,15 @@ static void say_recovered(const struct engine *engine, const struct engine_colle
 			  const struct sluice_wal_position *position, uint64_t started_ns)
 {
 	if (engine->wal)
-		sluice_cli_log(ENGINE_PROGRAM,
-			       "recovered_commands=%llu reports=%llu republished=%zu snapshot=%llu "
-			       "snapshot_commands=%llu took_ms=%llu",
-			       (unsigned long long)(position->next_cmd_seq -
-						    position->start_cmd_seq),
-			       (unsigned long long)(collector->sink.report_next - 1),
-			       collector->report_count, (unsigned long long)position->snapshot,
-			       (unsigned long long)(position->snapshot ? position->start_cmd_seq :
-									 0),
-			       (unsigned long long)((sluice_clock_ns() - started_ns) / 1000000u));
+		sluice_cli_log(
+			ENGINE_PROGRAM,
+			"recovered_commands=%llu reports=%llu republished=%zu snapshot=%llu "
+			"snapshot_commands=%llu took_ms=%llu",
+			(unsigned long long)(position->next_cmd_seq - position->start_cmd_seq),
+			(unsigned long long)(collector->sink.report_next - 1),
+			collector->report_count, (unsigned long long)position->snapshot,
+			(unsigned long long)(position->snapshot ? position->start_cmd_seq : 0),
+			(unsigned long long)((sluice_clock_ns() - started_ns) / 1000000u));
 }
 
 int engine_recover(struct engine *engine, struct sluice_diag *diag)

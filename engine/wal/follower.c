@@ -113,6 +113,8 @@ static int choose_base(struct sluice_follower *follower, struct sluice_diag *dia
 			go_on_from(follower, &choice[i]->place);
 			return 0;
 		}
+		if (ret == -EINTR) /* says nothing of the snapshot */
+			return sluice_diag_set(diag, EINTR, "%s", why.text);
 	}
 	if (super->start.block_seq)
 		return sluice_diag_set(diag, EBADMSG,
@@ -165,9 +167,11 @@ int sluice_follower_open(struct sluice_follower **ret_follower, struct sluice_wa
 	follower->io = io;
 	if (options)
 		follower->options = *options;
+	io->stopping = follower->options.stopping;
 	if (!follower->options.lock_wait_ms)
 		follower->options.lock_wait_ms = LOCK_WAIT_MS_DEFAULT;
 	ret = prepare(follower, diag);
+	io->stopping = NULL;
 	if (ret) {
 		sluice_follower_close(follower);
 		return ret;
@@ -221,6 +225,7 @@ static int execute(struct sluice_follower *follower, struct sluice_diag *diag)
 								       follower->chain.block_seq);
 	const uint64_t hash = sluice_core_chain_hash(follower->core);
 
+	sluice_assert(follower->chain.block_seq < follower->scan.chain.block_seq);
 	sluice_assert(header->block_seq == follower->chain.block_seq);
 	sluice_assert(header->block_seq < follower->witnessed && !follower->writing);
 	/* SEAL and CLOSE witness a block and say nothing of the core */
@@ -272,8 +277,7 @@ int sluice_follower_step(struct sluice_follower *follower, struct sluice_diag *d
 		if (ret)
 			return ret;
 	}
-	if (follower->chain.block_seq < follower->witnessed &&
-	    follower->chain.block_seq < follower->scan.chain.block_seq) {
+	if (follower->chain.block_seq < follower->witnessed) {
 		ret = execute(follower, diag);
 		return ret ? ret : 1;
 	}

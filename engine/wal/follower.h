@@ -18,6 +18,7 @@ struct sluice_follower_options {
 	uint64_t every_bytes;  /* of log between two snapshots; 0: a quarter of the log */
 	uint64_t rate_bytes;   /* a second, of snapshot writes; 0: as fast as the disk takes them */
 	uint32_t lock_wait_ms; /* for another follower to go; 0: 10 s */
+	int (*stopping)(void); /* non-zero: open gives -EINTR; NULL: never */
 };
 
 struct sluice_follower;

@@ -309,8 +309,10 @@ static int load_chunks(struct loader *loader)
 		const uint64_t left = header->bytes - offset;
 		const uint64_t bytes = left < SLUICE_WAL_SCAN_BYTES ? left : SLUICE_WAL_SCAN_BYTES;
 
-		ret = loader->io->ops->read(loader->io, file_of(header->sequence), offset,
-					    loader->window, bytes);
+		ret = sluice_wal_io_stopping(loader->io) ?
+			      -EINTR :
+			      loader->io->ops->read(loader->io, file_of(header->sequence), offset,
+						    loader->window, bytes);
 		if (ret)
 			return unreadable(header->sequence, offset, ret, loader->diag);
 		for (uint64_t at = 0; !ret && at < bytes; at += CHUNK)

@@ -13,6 +13,8 @@
 #ifndef SLUICE_ENGINE_WAL_WAL_H
 #define SLUICE_ENGINE_WAL_WAL_H
 
+#include <sched.h>
+
 #include "engine/core/core.h"
 #include "engine/wal/wal_format.h"
 #include "shm/diag.h"
@@ -42,6 +44,8 @@ struct sluice_wal_options {
 	uint32_t sync;		/* enum sluice_wal_sync */
 	uint32_t extents;	/* enum sluice_wal_extents */
 	uint32_t lock_wait_ms;	/* open: for a dead predecessor's I/O; 0: 10 s */
+	const cpu_set_t *thread_cpus; /* open: of a journal thread; NULL: as the opener's */
+	int (*stopping)(void);	/* non-zero: open, restore and replay give -EINTR; NULL: never */
 	struct sluice_core_options core; /* format: recorded in the superblock */
 };
 
@@ -162,6 +166,8 @@ int sluice_wal_submit(struct sluice_wal *wal);
 /*
  * When nothing is pending or in flight and the last block holds commands: hands one empty block to
  * the kernel that witnesses it, so that rot of the last commands can be told from a torn tail.
+ * Likewise, whatever the last block holds, when the log is full and its newest snapshot is of the
+ * block before the end: the next snapshot, which makes room, needs another block.
  * Call it when idle. 0 (also when there was nothing to do), or -errno (halted).
  */
 int sluice_wal_seal(struct sluice_wal *wal);
@@ -185,6 +191,8 @@ int sluice_wal_wait(struct sluice_wal *wal, uint64_t timeout_ns);
  * two snapshots may be overwritten. 0: they are under way. -EAGAIN: they are already, or reports
  * from before it are still to be taken; offer again later. -EALREADY: it, or a newer one, is named.
  * -EBADMSG: it cannot be used, text in diag; the log goes on without it. Others: halted.
+ * It must be of a later block than the one before; where not even a SEAL fits into the log, one of
+ * the same block is taken, because nothing else could move the start on.
  */
 int sluice_wal_offer(struct sluice_wal *wal, uint64_t sequence, struct sluice_diag *diag);
 

@@ -52,13 +52,14 @@ void sluice_wal_file_name(uint32_t file, char name[SLUICE_WAL_FILE_NAME_BYTES])
 
 int sluice_wal_files_init(struct sluice_wal_files *files, const char *dir, struct sluice_diag *diag)
 {
-	int n = snprintf(files->dir, sizeof(files->dir), "%s", dir);
+	const size_t bytes = strlen(dir) + 1;
 
 	files->dir_fd = -1;
 	for (uint32_t i = 0; i < SLUICE_WAL_FILES; i++)
 		files->fd[i] = -1;
-	if (n < 0 || (size_t)n >= sizeof(files->dir))
+	if (bytes > sizeof(files->dir))
 		return sluice_diag_set(diag, ENAMETOOLONG, "the log directory's name is too long");
+	memcpy(files->dir, dir, bytes);
 	return 0;
 }
 
@@ -109,6 +110,13 @@ static int open_failed(const struct sluice_wal_files *files, uint32_t file, int 
 	return -error;
 }
 
+static bool is_dsync(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_DSYNC) == O_DSYNC;
+}
+
 static int open_one(struct sluice_wal_files *files, uint32_t file, int flags,
 		    struct sluice_diag *diag)
 {
@@ -126,7 +134,7 @@ static int open_one(struct sluice_wal_files *files, uint32_t file, int flags,
 	if (!S_ISREG(st.st_mode))
 		return open_failed(files, file, ELOOP, diag);
 	/* What the durability of every write rests on: ask the kernel, do not assume. */
-	if ((flags & O_DSYNC) && (fcntl(fd, F_GETFL) & O_DSYNC) != O_DSYNC)
+	if ((flags & O_DSYNC) && !is_dsync(fd))
 		return open_failed(files, file, EOPNOTSUPP, diag);
 	return 0;
 }
@@ -200,6 +208,21 @@ int sluice_wal_files_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode
 	return ret ? ret : open_probe(files, flags_of(mode, SLUICE_WAL_FILE_PROBE), diag);
 }
 
+static int lock_one(struct sluice_wal_files *files, uint32_t file, uint64_t deadline_ns)
+{
+	for (;;) {
+		struct timespec pause = {0, LOCK_RETRY_NS};
+
+		if (!flock(files->fd[file], LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (sluice_clock_ns() >= deadline_ns)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+}
+
 int sluice_wal_files_relax(struct sluice_wal_files *files, uint32_t file)
 {
 	char name[SLUICE_WAL_FILE_NAME_BYTES];
@@ -219,22 +242,7 @@ int sluice_wal_files_relax(struct sluice_wal_files *files, uint32_t file)
 	/* nobody else gets in between: who wants a segment's lock has the superblock's first */
 	close(files->fd[file]);
 	files->fd[file] = fd;
-	return flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
-}
-
-static int lock_one(struct sluice_wal_files *files, uint32_t file, uint64_t deadline_ns)
-{
-	for (;;) {
-		struct timespec pause = {0, LOCK_RETRY_NS};
-
-		if (!flock(files->fd[file], LOCK_EX | LOCK_NB))
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (sluice_clock_ns() >= deadline_ns)
-			return -EBUSY;
-		nanosleep(&pause, NULL);
-	}
+	return lock_one(files, file, sluice_clock_ns() + LOCK_RETRY_NS);
 }
 
 int sluice_wal_files_lock(struct sluice_wal_io *io, enum sluice_wal_io_part part, uint64_t wait_ns,

@@ -43,7 +43,7 @@ int sluice_wal_files_read(struct sluice_wal_io *io, uint32_t file, uint64_t offs
 int sluice_wal_files_write(struct sluice_wal_io *io, uint32_t file, uint64_t offset,
 			   const void *data, size_t bytes);
 int sluice_wal_files_sync(struct sluice_wal_io *io, uint32_t file);
-/* The kernel adds one to this eventfd when reap has something. -EOPNOTSUPP: not an io_uring. */
+/* Of an io_uring: the kernel adds one to this eventfd when reap has something. */
 int sluice_wal_io_uring_bell(struct sluice_wal_io *io, int eventfd);
 
 uint64_t sluice_wal_files_monotonic_ns(struct sluice_wal_io *io);

@@ -37,7 +37,8 @@
 #define SESSIONS_DEFAULT 1024u
 #define WINDOW_TICKS_DEFAULT 16384u
 
-SLUICE_STATIC_ASSERT(CHUNK_BYTES % SLUICE_WAL_SEGMENT_BYTES_MIN == 0, "chunks end where segments may");
+SLUICE_STATIC_ASSERT(CHUNK_BYTES % SLUICE_WAL_SEGMENT_BYTES_MIN == 0,
+		     "chunks end where segments may");
 
 struct format {
 	const char *dir;
@@ -60,8 +61,12 @@ static int failed(const struct format *format, const char *name, int error)
 {
 	struct statvfs fs;
 
-	sluice_diag_set(format->diag, error, "cannot format %s/%s: %s", format->dir, name,
-			strerror(error));
+	if (!strcmp(name, "."))
+		sluice_diag_set(format->diag, error, "cannot make a log of %s: %s", format->dir,
+				strerror(error));
+	else
+		sluice_diag_set(format->diag, error, "cannot format %s/%s: %s", format->dir, name,
+				strerror(error));
 	if (format->diag && (error == ENOSPC || error == EDQUOT) && !fstatvfs(format->dir_fd, &fs))
 		sluice_diag_hint(
 			format->diag,
@@ -218,14 +223,15 @@ static int write_super(const struct format *format)
 	return ret ? failed(format, SUPER_TMP, -ret) : 0;
 }
 
-static int publish_super(const struct format *format)
+/* A filesystem that cannot refuse to replace: under the directory's lock nobody else makes one. */
+static int name_super(const struct format *format)
 {
 	int fd = format->dir_fd;
 
 	if (renameat2(fd, SUPER_TMP, fd, "super", RENAME_NOREPLACE) &&
 	    (errno != EINVAL || renameat(fd, SUPER_TMP, fd, "super")))
 		return failed(format, "super", errno);
-	return fsync(fd) ? failed(format, "super", errno) : 0;
+	return 0;
 }
 
 /* The name of a new directory must survive a power loss as well as what is in it. */
@@ -314,11 +320,13 @@ static int run(struct format *format, const struct sluice_core_options *core)
 	ret = make_files(format);
 	if (!ret)
 		ret = write_super(format);
-	if (ret) {
+	if (!ret)
+		ret = name_super(format);
+	if (ret && ret != -EEXIST)
 		undo(format);
+	if (ret)
 		return ret;
-	}
-	return publish_super(format);
+	return fsync(format->dir_fd) ? failed(format, "super", errno) : 0;
 }
 
 int sluice_wal_format(const char *dir, const struct sluice_wal_options *options,

@@ -68,8 +68,8 @@ struct sluice_wal_io_ops {
 		     size_t bytes);
 	int (*sync)(struct sluice_wal_io *io, uint32_t file);
 	/*
-	 * Announces the n buffers of `each` bytes that submit will use, at most IN_FLIGHT_MAX. For
-	 * a writer it also times commits of the first one's first page on the probe.
+	 * A writer announces the n buffers of `each` bytes that submit will use, at most
+	 * IN_FLIGHT_MAX. Commits of the first one's first page are timed on the probe.
 	 */
 	int (*arm)(struct sluice_wal_io *io, void *buffers, uint32_t n, size_t each);
 	/* Starts a write. At most SLUICE_WAL_IN_FLIGHT_MAX may be in flight. */
@@ -85,12 +85,23 @@ struct sluice_wal_io_ops {
 
 struct sluice_wal_io {
 	const struct sluice_wal_io_ops *ops;
-	char text[256];		    /* what it is, and why it is not the first choice */
-	char mended[256];	    /* what lock wrote over, "" if nothing */
-	uint32_t sync;		    /* enum sluice_wal_sync, set before open */
-	uint32_t extents;	    /* enum sluice_wal_extents, likewise */
-	uint64_t calibrated_p50_ns; /* of a commit of 4 KiB, by arm; 0: not measured */
+	char text[256];		      /* what it is, and why it is not the first choice */
+	char mended[256];	      /* what lock wrote over, "" if nothing */
+	uint32_t sync;		      /* enum sluice_wal_sync, set before open */
+	uint32_t extents;	      /* enum sluice_wal_extents, likewise */
+	const cpu_set_t *thread_cpus; /* where open puts a thread of its own; NULL: nowhere */
+	uint64_t calibrated_p50_ns;   /* of a commit of 4 KiB, by arm; 0: not measured */
+	/*
+	 * While a log is opened, restored and replayed: non-zero when whoever waits for it wants it
+	 * no more. Looked at before each larger read, which then gives -EINTR. NULL: never.
+	 */
+	int (*stopping)(void);
 };
+
+static inline bool sluice_wal_io_stopping(const struct sluice_wal_io *io)
+{
+	return io->stopping && io->stopping();
+}
 
 /* -ENOSYS, -EPERM and others where the kernel forbids it. Needs no file yet. */
 int sluice_wal_io_uring_create(struct sluice_wal_io **ret_io, const char *dir,

@@ -64,8 +64,8 @@ static int blocking_arm(struct sluice_wal_io *io, void *buffers, uint32_t n, siz
 	struct sluice_wal_probe probe = {.n = 0};
 
 	sluice_assert(n <= SLUICE_WAL_IN_FLIGHT_MAX && each >= SLUICE_WAL_ALIGN);
-	if (blocking_of(io)->files.mode != SLUICE_WAL_IO_WRITE ||
-	    sluice_wal_probe_unusable(&blocking_of(io)->files))
+	sluice_assert(blocking_of(io)->files.mode == SLUICE_WAL_IO_WRITE);
+	if (sluice_wal_probe_unusable(&blocking_of(io)->files))
 		return 0;
 	if (!sluice_wal_probe_run(io, buffers, PROBE_COMMITS, &probe))
 		io->calibrated_p50_ns = sluice_wal_probe_p50(&probe);

@@ -88,6 +88,10 @@ static int make_call(struct sluice_wal_io *io, const struct sluice_journal_call 
 static int thread_open(struct sluice_wal_io *io, enum sluice_wal_io_mode mode,
 		       struct sluice_diag *diag)
 {
+	/* a matter of speed only */
+	if (io->thread_cpus)
+		(void)pthread_setaffinity_np(thread_of(io)->thread, sizeof(*io->thread_cpus),
+					     io->thread_cpus);
 	return make_call(io, &(struct sluice_journal_call){
 				     .op = SLUICE_JOURNAL_OPEN, .file = mode, .diag = diag});
 }

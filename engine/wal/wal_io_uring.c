@@ -287,7 +287,8 @@ static int choose(struct uring_io *uring, const void *page)
 	const char *untimed = sluice_wal_probe_unusable(&uring->files);
 	int ret = 0;
 
-	if (uring->files.mode == SLUICE_WAL_IO_WRITE && !untimed) {
+	sluice_assert(uring->files.mode == SLUICE_WAL_IO_WRITE);
+	if (!untimed) {
 		ret = time_modes(uring, page, probes);
 		if (ret && uring->free != ALL_FREE)
 			return ret;
@@ -329,9 +330,8 @@ static int uring_arm(struct sluice_wal_io *io, void *buffers, uint32_t n, size_t
 
 int sluice_wal_io_uring_bell(struct sluice_wal_io *io, int eventfd)
 {
-	return io->ops->submit != uring_submit ?
-		       -EOPNOTSUPP :
-		       io_uring_register_eventfd(&uring_of(io)->ring, eventfd);
+	sluice_assert(io->ops->submit == uring_submit);
+	return io_uring_register_eventfd(&uring_of(io)->ring, eventfd);
 }
 
 static void uring_close(struct sluice_wal_io *io)

@@ -113,6 +113,7 @@ int sluice_wal_open_io(struct sluice_wal **ret_wal, struct sluice_wal_io *io,
 		return sluice_diag_set(diag, ENOMEM, "no memory for the log");
 	}
 	wal->io = io;
+	io->stopping = options ? options->stopping : NULL;
 	ret = take_options(wal, options, diag);
 	if (!ret)
 		ret = prepare(wal, wait_ms * NS_PER_MS, diag);
@@ -137,6 +138,7 @@ int sluice_wal_open(struct sluice_wal **ret_wal, const char *dir,
 		return ret;
 	io->sync = options ? options->sync : SLUICE_WAL_SYNC_AUTO;
 	io->extents = options ? options->extents : SLUICE_WAL_EXTENTS_REPAIR;
+	io->thread_cpus = options ? options->thread_cpus : NULL;
 	return sluice_wal_open_io(ret_wal, io, options, diag);
 }
 

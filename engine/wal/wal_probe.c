@@ -62,9 +62,7 @@ static int commit(struct sluice_wal_io *io, const struct sluice_wal_io_write *wr
 int sluice_wal_probe_run(struct sluice_wal_io *io, const void *page, uint32_t n,
 			 struct sluice_wal_probe *probe)
 {
-	int ret = 0;
-
-	for (; !ret && n > 0 && probe->n < SLUICE_WAL_PROBE_COMMITS; n--) {
+	for (; n > 0 && probe->n < SLUICE_WAL_PROBE_COMMITS; n--) {
 		const struct sluice_wal_io_write write = {
 			.tag = probe->n,
 			.offset = (uint64_t)probe->n * SLUICE_WAL_ALIGN,
@@ -74,16 +72,17 @@ int sluice_wal_probe_run(struct sluice_wal_io *io, const void *page, uint32_t n,
 			.buffer = 0,
 		};
 		uint64_t ns = 0;
+		int ret;
 
 		if (probe->spent_ns >= SPENT_MAX_NS)
 			return 0;
 		ret = commit(io, &write, &ns);
 		if (ret)
-			break;
+			return ret;
 		probe->spent_ns += ns;
 		probe->ns[probe->n++] = ns;
 	}
-	return ret;
+	return 0;
 }
 
 static int ascending(const void *a, const void *b)

@@ -76,11 +76,15 @@ static int choose_base(struct sluice_wal *wal, struct sluice_diag *diag)
 
 	for (uint32_t i = 0; i < SLUICE_WAL_SNAPSHOTS; i++) {
 		struct sluice_diag why;
+		int ret;
 
 		if (!named[i] || wal->passed_over & 1u << named[i]->sequence % SLUICE_WAL_SNAPSHOTS)
 			continue;
-		if (!sluice_snapshot_check(wal->io, &wal->super, named[i], wal->window_memory,
-					   &why)) {
+		ret = sluice_snapshot_check(wal->io, &wal->super, named[i], wal->window_memory,
+					    &why);
+		if (ret == -EINTR) /* says nothing of the snapshot */
+			return sluice_diag_set(diag, EINTR, "%s", why.text);
+		if (!ret) {
 			wal->base = named[i]->place;
 			wal->position.snapshot = named[i]->sequence;
 			return 0;
@@ -148,16 +152,20 @@ int sluice_wal_restore(struct sluice_wal *wal, void *memory, struct sluice_core 
 		const struct sluice_wal_snapshot *snapshot =
 			&wal->super.snapshot[sequence % SLUICE_WAL_SNAPSHOTS];
 		struct sluice_diag why;
-		int ret;
+		int ret = 0;
 
 		if (!core)
 			return sluice_diag_set(diag, EINVAL,
 					       "the superblock's limits are out of range");
-		if (!sequence || !sluice_snapshot_restore(wal->io, &wal->super, snapshot,
-							  wal->window_memory, core, &why)) {
+		if (sequence)
+			ret = sluice_snapshot_restore(wal->io, &wal->super, snapshot,
+						      wal->window_memory, core, &why);
+		if (!ret) {
 			*ret_core = core;
 			return 0;
 		}
+		if (ret == -EINTR)
+			return sluice_diag_set(diag, EINTR, "%s", why.text);
 		pass_over(wal, snapshot, why.text);
 		ret = sluice_wal_recover(wal, diag);
 		if (ret)
@@ -220,6 +228,7 @@ int sluice_wal_start(struct sluice_wal *wal, const uint8_t ring_uuid[16], uint64
 	int ret;
 
 	sluice_assert(!wal->started && !wal->error);
+	wal->io->stopping = NULL; /* an end that is asked for from here on is a clean one */
 	if (epoch == UINT32_MAX)
 		return sluice_diag_set(diag, EOVERFLOW, "the log has used up its epochs");
 	/* a SEAL or CLOSE may say anything of reports: nothing in it is compared by a replay */

@@ -55,8 +55,11 @@ const struct sluice_wal_block_header *sluice_wal_scan_load(struct sluice_wal_sca
 		uint64_t want = left < SLUICE_WAL_SCAN_BYTES ? left : SLUICE_WAL_SCAN_BYTES;
 
 		scan->window_bytes = 0;
-		ret = scan->io->ops->read(scan->io, (uint32_t)(segment_no % SLUICE_WAL_SEGMENTS),
-					  offset, scan->window, want);
+		ret = sluice_wal_io_stopping(scan->io) ?
+			      -EINTR :
+			      scan->io->ops->read(scan->io,
+						  (uint32_t)(segment_no % SLUICE_WAL_SEGMENTS),
+						  offset, scan->window, want);
 		scan->window_segment_no = segment_no;
 		scan->window_offset = offset;
 		if (ret) {

@@ -43,9 +43,9 @@ int sluice_wal_halt(struct sluice_wal *wal, int error, const char *format, ...)
 	va_start(args, format);
 	used = vsnprintf(wal->error_text, sizeof(wal->error_text), format, args);
 	va_end(args);
-	if (used >= 0 && (size_t)used < sizeof(wal->error_text))
-		snprintf(wal->error_text + used, sizeof(wal->error_text) - (size_t)used,
-			 ": %s; the log is halted", strerror(-error));
+	sluice_assert(used >= 0 && (size_t)used < sizeof(wal->error_text));
+	snprintf(wal->error_text + used, sizeof(wal->error_text) - (size_t)used,
+		 ": %s; the log is halted", strerror(-error));
 	wal->error = error;
 	return error;
 }
@@ -188,8 +188,7 @@ int sluice_wal_submit_control(struct sluice_wal *wal, uint16_t type, uint64_t st
 {
 	sluice_assert(wal->pending.n == 0);
 	sluice_assert(!sluice_wal_chain_at_end(&wal->chain));
-	if (wal->error)
-		return wal->error;
+	sluice_assert(!wal->error);
 	wal->pending = (struct sluice_wal_pending){
 		.state_hash = state_hash,
 		.report_first = report_first,
@@ -294,17 +293,21 @@ void sluice_wal_append(struct sluice_wal *wal, uint32_t n)
 }
 
 /* A block or a superblock says what it said: only then is writing it again safe. */
-static bool unchanged(const struct sluice_wal_slot *slot)
+static void must_be_unchanged(const struct sluice_wal_slot *slot)
 {
 	const struct sluice_wal_block_header *block = slot->write.data;
+	const struct sluice_wal_super *super = slot->write.data;
 	struct sluice_wal_fault fault;
 
-	if (slot->write.tag == SLUICE_WAL_SUPER_TAG)
-		return sluice_wal_super_valid(slot->write.data, &fault) &&
-		       ((const struct sluice_wal_super *)slot->write.data)->super_crc == slot->crc;
-	return block->block_seq == slot->write.tag && block->header_crc == slot->crc &&
-	       sluice_wal_header_intact(block, slot->write.bytes, &fault) &&
-	       sluice_wal_payload_intact(block, &fault);
+	if (slot->write.tag == SLUICE_WAL_SUPER_TAG) {
+		sluice_assert(sluice_wal_super_valid(super, &fault));
+		sluice_assert(super->super_crc == slot->crc);
+		return;
+	}
+	sluice_assert(block->block_seq == slot->write.tag);
+	sluice_assert(block->header_crc == slot->crc);
+	sluice_assert(sluice_wal_header_intact(block, slot->write.bytes, &fault));
+	sluice_assert(sluice_wal_payload_intact(block, &fault));
 }
 
 /* The whole write again, a bounded number of times for each cause. */
@@ -316,7 +319,7 @@ static int again(struct sluice_wal *wal, struct sluice_wal_slot *slot, int64_t r
 
 	if ((is_short && slot->shorts++ < SHORTS_MAX) ||
 	    (interrupted && slot->agains++ < AGAINS_MAX)) {
-		sluice_assert(unchanged(slot));
+		must_be_unchanged(slot);
 		wal->stats.resubmits++;
 		return sluice_wal_hand_over(wal, slot);
 	}

@@ -56,6 +56,7 @@ by_hand() {
 	stop_engine
 	start_follower --name "$name" --snapshot-every 1M --snapshot-rate 0
 	check 'follows a log without an engine' following
+	check 'says that nobody serves the name' says "$place/follower" "nobody serves $name.rep"
 	start_engine --follower off --reports drop
 	ready 2
 	check 'commands' run_commands 60000 60000
@@ -163,9 +164,58 @@ finds_damage() {
 	check 'and leaves it as it was' [ "$sum" = "$(cat "$place/log"/* | cksum)" ]
 }
 
+# policies: of the follower's threads, as numbers, a line each
+policies() { sed 's/.*) //' /proc/"$follower_pid"/task/*/stat 2>/dev/null | cut -d ' ' -f 39; }
+
+# idle_seen: within 20 s a thread of idle priority (policy 5) works
+idle_seen() {
+	tries=4000
+	until policies | grep -q '^5$'; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		pause_ms 5
+	done
+}
+
+no_idle_for_a_while() {
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		! policies | grep -q '^5$' || return 1
+		pause_ms 20
+	done
+}
+
+# Whoever gives priority up may not have it back: a follower without privileges hurries all the same.
+hurries_without_a_privilege() {
+	fresh_log
+	nobody=''
+	if [ "$(id -u)" -eq 0 ]; then
+		nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+		chmod 711 "$place"
+		if ! $nobody "$bin/sluice-engine" --version >"$place/out" 2>&1; then
+			echo 'skip: a follower without privileges: setpriv cannot run the program'
+			return
+		fi
+	fi
+	start_engine --follower off --reports drop
+	ready
+	[ -z "$nobody" ] || chown -R 65534 "$place/log"
+	# shellcheck disable=SC2086 # words
+	(exec $nobody "$bin/sluice-engine" --follow --wal "$place/log" --snapshot-every 15M \
+		>>"$place/follower" 2>&1) &
+	follower_pid=$!
+	check 'without privileges: follows' following
+	check 'without privileges: out of the way' idle_seen
+	check 'without privileges: a log more than half full' run_commands 80000 80000
+	check 'without privileges: hurries' says "$place/follower" 'follower_priority=normal'
+	check 'without privileges: and really does' no_idle_for_a_while
+	check 'without privileges: SIGTERM ends it with 0' stop_follower
+	stop_engine
+}
+
 refuses_a_bad_start
 by_hand
 alone
+hurries_without_a_privilege
 with_its_parent
 finds_damage
 [ "$failures" -eq 0 ] || show "$place/follower"

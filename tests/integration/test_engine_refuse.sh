@@ -25,6 +25,8 @@ refused() {
 	check "$1: says why" grep -q -e "$3" "$place/engine"
 }
 
+# its uuid and the size of its segments
+which_log() { od -An -tx1 -j16 -N16 "$1/super" && wc -c <"$1/wal-00"; }
 sums() { cat "$1"/* | cksum; }
 
 other_log() {
@@ -169,25 +171,46 @@ removed_ring() {
 	stop_engine
 }
 
-taken() {
+two_engines() {
 	fresh
 	start_engine
 	ready
 	first=$engine_pid
-	other=$name
-	name=${other}b
-	start_engine
-	name=$other
-	second=$engine_pid
 	start_engine
 	refused 'two engines at once' 3 "$name has an engine already: process $first\$"
-	engine_pid=$second
-	check 'the same log under another name: says it waits' \
-		says "$place/engine" 'waiting="somebody has the log'
-	refused 'the same log under another name' 3 'another engine has the log in'
 	kill -TERM "$first"
 	check 'the first was not disturbed' ends_with 0 "$first"
 }
+
+# on_log NAME: an engine of that name on the log $place/taken, talking into $place/NAME
+on_log() {
+	# shellcheck disable=SC2086 # a list of words
+	(exec "$bin/sluice-engine" --name "$1" --wal "$place/taken" --format $small >"$place/$1" 2>&1) &
+	engine_pid=$!
+}
+
+# The second of two engines waits ten seconds for the log; other things are looked at meanwhile.
+taken_begins() {
+	on_log "${name}a"
+	taker=$engine_pid
+	says "$place/${name}a" ' ready '
+	on_log "${name}b"
+	waiter=$engine_pid
+}
+taken_ends() {
+	on_log "${name}c"
+	says "$place/${name}c" 'waiting="somebody has the log'
+	kill -TERM "$engine_pid"
+	check 'the same log under another name: SIGTERM ends the wait' ends_with 0 "$engine_pid"
+	check 'the same log under another name: says it waits' \
+		says "$place/${name}b" 'waiting="somebody has the log'
+	check 'the same log under another name: exit 3' ends_with 3 "$waiter"
+	check 'the same log under another name: says why' \
+		grep -q 'another engine has the log in' "$place/${name}b"
+	kill -TERM "$taker"
+	check 'the one that has it was not disturbed' ends_with 0 "$taker"
+}
+trap 'clean_up; rm -f "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name"[abc].*' EXIT
 
 options() {
 	fresh
@@ -196,9 +219,24 @@ options() {
 	: >"$place/engine"
 	start_bare --wal "$place/nothing"
 	refused 'no log in the directory' 4 '--format'
+	check 'no log in the directory: the whole command' \
+		grep -q "try: sluice-engine --name $name --wal $place/nothing --format\$" "$place/engine"
+	: >"$place/engine"
+	start_bare --wal "$place/none/of/this" --format
+	refused 'no directory above the log' 4 "try: mkdir -p $place/none/of/this\$"
+	: >"$place/file"
+	: >"$place/engine"
+	start_bare --wal "$place/file" --format
+	refused 'a file in the place of the log' 1 'choose another --wal'
 	: >"$place/engine"
 	start_bare --wal "$place/log" --durability off
 	refused 'a log and --durability off' 2 'leave out'
+	: >"$place/engine"
+	start_bare --wal "$place/log" --parent $$
+	refused '--parent without --follow' 2 'add --follow'
+	: >"$place/engine"
+	start_bare --follow --durability off
+	refused '--follow without a log' 2 'nothing to follow'
 	: >"$place/engine"
 	start_bare --durability off --ring-size 5000
 	refused 'ring size 5000' 2 '4096.*8192'
@@ -210,12 +248,44 @@ options() {
 	start_engine
 	ready
 	stop_engine
-	before=$(od -An -tx1 -N64 "$place/log/super")
+	cp -r "$place/log" "$place/part"
+	rm "$place/part/wal-03"
+	: >"$place/engine"
+	start_bare --wal "$place/part"
+	refused 'a log without one of its files' 5 "try: sluice wal inspect $place/part "
+	: >"$place/engine"
+	start_bare --follow --wal "$place/part"
+	refused 'a follower of it' 5 "try: sluice wal inspect $place/part "
+	before=$(which_log "$place/log")
 	: >"$place/engine"
 	start_engine --wal-size 32M
 	ready
 	stop_engine
-	check '--format keeps an existing log' [ "$before" = "$(od -An -tx1 -N64 "$place/log/super")" ]
+	check '--format keeps an existing log' [ "$before" = "$(which_log "$place/log")" ]
+}
+
+# A log that belongs to somebody else.
+no_permission() {
+	if [ "$(id -u)" -ne 0 ] || ! command -v setpriv >/dev/null; then
+		echo 'skip: no permission: needs root and setpriv to become somebody else'
+		return
+	fi
+	fresh
+	start_engine
+	ready
+	stop_engine
+	rm -f "${SLUICE_SHM_DIR:-/dev/shm}/sluice.$name."*
+	chmod 755 "$place" "$place/log"
+	chmod 644 "$place/log"/*
+	cp "$bin/sluice-engine" "$place/program"
+	for follow in '' --follow; do
+		: >"$place/engine"
+		# shellcheck disable=SC2086 # one word or none
+		(exec setpriv --reuid 65534 --regid 65534 --clear-groups "$place/program" \
+			--name "$name" --wal "$place/log" $follow >>"$place/engine" 2>&1) &
+		engine_pid=$!
+		refused "no permission ${follow:-to start}" 3 'try: ls -ld .* user 65534 must be able'
+	done
 }
 
 # A directory on a file system of 8 MiB, in a mount namespace of its own.
@@ -234,6 +304,7 @@ no_space() {
 	refused 'no space while formatting' 3 '[Nn]o space'
 }
 
+taken_begins
 other_log
 untouched_rings
 older_log
@@ -241,7 +312,9 @@ altered_report
 removed_ring
 poisoned_ring
 other_logs_reports
-taken
+two_engines
 options
+no_permission
 no_space
+taken_ends
 ended

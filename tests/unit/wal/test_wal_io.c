@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "shm/clock.h"
+#include "tests/lib/sys_fault.h"
 #include "tests/lib/wal_disk.h"
 
 #define NOBODY 65534u
@@ -244,6 +245,47 @@ static void test_wal_io__wait_is_bounded(void **state)
 	io->ops->close(io);
 }
 
+/* Not one byte more, for any of them. */
+static int refused_memory(struct wal_fixture *fixture)
+{
+	struct sluice_wal_io *io;
+
+	for (uint32_t i = SLUICE_WAL_BACKEND_URING; i <= SLUICE_WAL_BACKEND_THREAD; i++) {
+		fixture->diag.text[0] = '\0';
+		if (sluice_wal_io_create(&io, fixture->dir, i, &fixture->diag) != -ENOMEM ||
+		    !strstr(fixture->diag.text, "no memory for the"))
+			return 2;
+	}
+	return 0;
+}
+
+static int no_memory(struct wal_fixture *fixture)
+{
+	struct rlimit before, none;
+	int ret;
+
+	if (getrlimit(RLIMIT_AS, &before))
+		return 1;
+	none = (struct rlimit){1, before.rlim_max};
+	if (setrlimit(RLIMIT_AS, &none))
+		return 1;
+	for (size_t bytes = 1u << 20; bytes > 8; bytes /= 2)
+		while (malloc(bytes))
+			;
+	ret = refused_memory(fixture);
+	setrlimit(RLIMIT_AS, &before);
+	return ret;
+}
+
+static void test_wal_io__without_memory_there_is_no_backend(void **state)
+{
+	if (sys_fault_is_sanitizers(SYS_mmap)) {
+		print_message("skip: %s: a sanitizer needs memory of its own\n", __func__);
+		skip();
+	}
+	assert_int_equal(wal_disk_in_child(no_memory, *state), 0);
+}
+
 #define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
@@ -255,6 +297,7 @@ int main(void)
 		with_log(test_wal_io__too_few_descriptors_are_an_error_with_a_name),
 		with_log(test_wal_io__a_storm_of_signals_changes_nothing),
 		with_log(test_wal_io__wait_is_bounded),
+		with_log(test_wal_io__without_memory_there_is_no_backend),
 	};
 
 	return cmocka_run_group_tests_name("wal_io", tests, NULL, NULL);

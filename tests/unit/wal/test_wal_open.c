@@ -147,6 +147,38 @@ static void test_wal_open__a_missing_or_irregular_segment_is_damage(void **state
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rename(moved, path), 0);
 	assert_int_equal(wal_fixture_count(fixture, NULL), 5);
+	wal_fixture_path(fixture, SLUICE_WAL_FILE_SUPER, path);
+	assert_int_equal(rename(path, moved), 0);
+	assert_int_equal(symlink(moved, path), 0);
+	refused(fixture, "super");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rename(moved, path), 0);
+}
+
+/* Whose version is blamed for a missing file: one that a superblock page really has. */
+static void test_wal_open__a_missing_segment_of_another_version_is_no_damage(void **state)
+{
+	static const unsigned char zeros[4 * SLUICE_WAL_ALIGN];
+	struct wal_fixture *fixture = *state;
+	struct sluice_wal_super super;
+	char path[320];
+
+	wal_fixture_path(fixture, 15, path);
+	assert_int_equal(unlink(path), 0);
+	wal_fixture_peek(fixture, SLUICE_WAL_FILE_SUPER, 0, &super, sizeof(super));
+	wal_fixture_poke(fixture, SLUICE_WAL_FILE_SUPER, 0, zeros, sizeof(zeros));
+	refused(fixture, "wal-15"); /* no page names any version */
+	super.version = SLUICE_WAL_VERSION + 1;
+	wal_fixture_poke(fixture, SLUICE_WAL_FILE_SUPER, SLUICE_WAL_ALIGN, &super, sizeof(super));
+	assert_int_equal(wal_fixture_count(fixture, NULL), -EPROTO);
+	assert_non_null(strstr(fixture->diag.text, "this program knows version"));
+	super.version = SLUICE_WAL_VERSION;
+	wal_fixture_poke(fixture, SLUICE_WAL_FILE_SUPER, 0, &super, sizeof(super));
+	refused(fixture, "wal-15"); /* one page is this program's: so is the log */
+	wal_fixture_poke(fixture, SLUICE_WAL_FILE_SUPER, 0, zeros, SLUICE_WAL_ALIGN);
+	wal_fixture_path(fixture, SLUICE_WAL_FILE_SUPER, path);
+	assert_int_equal(truncate(path, 2 * SLUICE_WAL_ALIGN - 1), 0);
+	refused(fixture, "wal-15"); /* the page with the version is torn off */
 }
 
 /* A copy that lost its blocks, as by cp --sparse, reads as zeros and must still work. */
@@ -198,6 +230,7 @@ int main(void)
 		with_log(test_wal_open__there_must_be_a_log),
 		with_log(test_wal_open__every_segment_must_have_its_size),
 		with_log(test_wal_open__a_missing_or_irregular_segment_is_damage),
+		with_log(test_wal_open__a_missing_segment_of_another_version_is_no_damage),
 		with_log(test_wal_open__holes_are_zeros),
 		with_log(test_wal_open__refuses_impossible_options),
 		with_log(test_wal_open__opening_and_closing_writes_nothing),
