@@ -16,6 +16,11 @@ C_FUZZERS := $(basename $(wildcard tests/fuzz/fuzz_*.c))
 SLOW_SUITES := tests/unit/core/test_shanghai tests/unit/wal/test_wal_crash
 
 $(eval $(call archive,testlib,tests/lib))
+# Where branches are counted, a child that ends with _exit writes down its own.
+ifeq ($(PROFILE),cov)
+$(eval $(call archive,coverage,tests/coverage))
+ALL_LDFLAGS += -Wl,--wrap=_exit
+endif
 TEST_PROGRAMS := $(addprefix $(BUILD)/,$(UNIT_SUITES) $(SYSTEM_SUITES) $(TEST_HELPERS))
 $(TEST_PROGRAMS): %: %.o $(ARCHIVES) $(BUILD)/link.stamp
 	$(if $(filter cmocka,$(FOUND)),,@echo 'missing: cmocka. Type: sh tools/setup.sh test' >&2; exit 1)
@@ -81,12 +86,21 @@ fuzz: ## run every fuzzer for FUZZ_SECONDS (needs clang)
 	$(call profile_make,fuzz) fuzz-run
 
 # ---------------------------------------------------------------------------------- coverage
+# The simulator takes part with the flags of both profiles; it runs a list of seeds, because that
+# ends by way of exit.
 COVERAGE_SUITES := $(filter tests/unit/wal/%,$(UNIT_SUITES)) \
 	$(filter tests/integration/test_wal_%,$(SCRIPT_SUITES))
-.PHONY: coverage coverage-run
-coverage-run: programs test-programs
+COVERAGE_SEEDS ?= 300
+COVERAGE_SIM := $(BUILD)/sim
+.PHONY: coverage coverage-run coverage-sim
+coverage-sim:
+	+@$(MAKE) --no-print-directory PROFILE=sim BUILD=$(COVERAGE_SIM) \
+		CFLAGS='$(CFLAGS) -O0 --coverage' LDFLAGS='$(LDFLAGS) --coverage' sim-program
+coverage-run: programs test-programs coverage-sim
 	$(Q)find $(BUILD) -name '*.gcda' -exec rm -f {} +
-	@JOBS=$(JOBS) sh tests/run --profile cov $(BUILD) $(COVERAGE_SUITES)
-	@sh tests/coverage/branches $(BUILD) engine/wal
+	@JOBS=$(JOBS) sh tests/run --profile cov $(BUILD) $(COVERAGE_SUITES); tests=$$?; \
+	seq $(COVERAGE_SEEDS) >$(BUILD)/seeds; \
+	$(COVERAGE_SIM)/tests/sim/sim --list $(BUILD)/seeds || tests=1; \
+	sh tests/coverage/branches $(BUILD) engine/wal && exit $$tests
 coverage: ## branches of engine/wal that its tests take
 	$(call profile_make,cov) coverage-run

@@ -93,7 +93,9 @@ static void step_until_writing(struct follow_world *world, struct sluice_followe
 	assert_int_equal(sluice_follower_step(follower, &world->diag), 1);
 }
 
-/* The older snapshot is being written over; what named it and the one before that must not count. */
+/*
+ * The older snapshot is being written over; what named it and the one before that must not count.
+ */
 static void test_follower_super__a_rotten_copy_leaves_a_start(void **state)
 {
 	struct follow_world *world = *state;

@@ -176,6 +176,9 @@ static void test_wal_format__each_condition_stands_alone(void **state)
 	refuse(h->epoch = 2, "epoch");
 	refuse(h->epoch = 4, "epoch");
 	refuse(h->first_cmd_seq++, "first_cmd_seq");
+	refuse(chain.reports_taken = h->reports_taken + 1, "reports_taken of the block before");
+	refuse(chain.reports_taken = h->reports_taken, "valid");
+	refuse(h->reports_taken = h->report_first + 1, "reports_taken");
 	refuse(h->durable_seq = 101, "durable_seq");
 	refuse(h->durable_seq = 95, "durable_seq of the block before");
 	refuse((h->durable_seq = 92, chain.durable_seq = 90), "blocks in flight");
@@ -270,10 +273,61 @@ static void test_wal_format__superblock_conditions(void **state)
 	refuse_super(super.start.segment_no = UINT32_MAX, "start_segment_no");
 	refuse_super(super.start.offset = SEGMENT_BYTES, "start_offset");
 	refuse_super(super.start.offset = 512, "start_offset in a 4 KiB page");
+	refuse_super(super.start.report = 0, "least report");
+	refuse_super(super.start.md = 0, "least market-data event");
+	refuse_super(super.start.reports_taken = 2, "reports_taken of a place");
+	refuse_super(super.start.durable_seq = 1, "durable_seq of a place");
+	refuse_super(super.start.flags = SLUICE_WAL_OPEN, "block before the place");
+	refuse_super(super.start.block_seq = 1, "block before the place");
 	super = good_super();
 	super.super_crc = sluice_wal_super_checksum(&super) ^ 1;
 	assert_false(sluice_wal_super_valid(&super, &fault));
 	assert_string_equal(fault.what, "super_crc");
+}
+
+/* Of a log that starts at block 10 in segment 4, with a snapshot of the blocks below 20. */
+static struct sluice_wal_super super_with_snapshot(void)
+{
+	struct sluice_wal_super super = good_super();
+
+	super.snapshot_file_bytes = 1u << 20;
+	super.start.block_seq = 10;
+	super.start.segment_no = 4;
+	super.start.flags = SLUICE_WAL_DATA;
+	super.snapshot[1] = (struct sluice_wal_snapshot){
+		.place = super.start,
+		.sequence = 7,
+		.bytes = 1u << 20,
+	};
+	super.snapshot[1].place.block_seq = 20;
+	super.snapshot[1].place.segment_no = 5;
+	return super;
+}
+
+#define refuse_snapshot(change, what)                                                              \
+	do {                                                                                       \
+		super = super_with_snapshot();                                                     \
+		change;                                                                            \
+		assert_string_equal(super_verdict(super), what);                                   \
+	} while (0)
+
+static void test_wal_format__conditions_of_a_named_snapshot(void **state)
+{
+	struct sluice_wal_super super;
+	struct sluice_wal_place *place = &super.snapshot[1].place;
+
+	(void)state;
+	refuse_snapshot((void)0, "valid");
+	refuse_snapshot(place->offset = 1, "start_offset in a 4 KiB page");
+	refuse_snapshot(super.snapshot[1].sequence = 8, "file of a snapshot");
+	refuse_snapshot(super.snapshot[1].bytes++, "bytes of a snapshot");
+	refuse_snapshot(place->block_seq = 9, "start of the log");
+	refuse_snapshot(place->block_seq = 10, "valid");
+	refuse_snapshot(place->segment_no = 3, "start's segment");
+	refuse_snapshot(place->segment_no = 4, "valid");
+	refuse_snapshot(place->segment_no = 20, "valid"); /* where a full log ends */
+	refuse_snapshot(place->segment_no = 21, "segment of a snapshot");
+	refuse_snapshot(super.snapshot[1].sequence = 0, "valid"); /* names nothing */
 }
 
 int main(void)
@@ -288,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_wal_format__checksums_cover_every_byte),
 		cmocka_unit_test(test_wal_format__an_epoch_begins_with_open),
 		cmocka_unit_test(test_wal_format__superblock_conditions),
+		cmocka_unit_test(test_wal_format__conditions_of_a_named_snapshot),
 	};
 
 	return cmocka_run_group_tests_name("wal_format", tests, NULL, NULL);
