@@ -127,6 +127,8 @@ struct bench_plan {
 struct bench_row *bench_row(struct bench_scenario *scenario, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void bench_set(struct bench_row *row, const char *key, double value);
+/* KEY, KEY_min and KEY_max: median, least and greatest of n values, n > 0. */
+void bench_set_range(struct bench_row *row, const char *key, const double *values, uint32_t n);
 /* The value of a key, or -1. */
 double bench_get(const struct bench_row *row, const char *key);
 void bench_note(struct bench_scenario *scenario, const char *format, ...)

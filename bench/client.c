@@ -8,8 +8,6 @@
 
 #include "bench/instance.h"
 #include "bench/pace.h"
-#include "consumer/consumer.h"
-#include "producer/producer.h"
 #include "shm/counter.h"
 #include "shm/events.h"
 
@@ -18,28 +16,26 @@
 #define PRICE 1000
 
 struct parties {
-	struct sluice_segment cmd, rep;
-	struct sluice_producer producer;
-	struct sluice_consumer reports;
+	struct bench_ends ends;
 	uint64_t sent;
 };
 
-static int attach(struct parties *parties, const struct bench_client *client)
+int bench_ends_attach(struct bench_ends *ret_ends, const char *name, uint32_t wait)
 {
-	const struct sluice_producer_options producer = {.name = "bench", .wait = client->wait};
-	const struct sluice_consumer_options reports = {.name = "reports", .wait = client->wait};
-	char name[SLUICE_SEGMENT_NAME_BYTES];
+	const struct sluice_producer_options producer = {.name = "bench", .wait = wait};
+	const struct sluice_consumer_options reports = {.name = "reports", .wait = wait};
+	char segment[SLUICE_SEGMENT_NAME_BYTES];
 	int rc;
 
-	snprintf(name, sizeof(name), "%s.cmd", client->name);
-	rc = bench_ring_attach(&parties->cmd, name);
-	snprintf(name, sizeof(name), "%s.rep", client->name);
+	snprintf(segment, sizeof(segment), "%s.cmd", name);
+	rc = bench_ring_attach(&ret_ends->cmd, segment);
+	snprintf(segment, sizeof(segment), "%s.rep", name);
 	if (!rc)
-		rc = bench_ring_attach(&parties->rep, name);
+		rc = bench_ring_attach(&ret_ends->rep, segment);
 	if (!rc)
-		rc = sluice_consumer_open(&parties->reports, &parties->rep, &reports, NULL);
+		rc = sluice_consumer_open(&ret_ends->reports, &ret_ends->rep, &reports, NULL);
 	if (!rc)
-		rc = sluice_producer_open(&parties->producer, &parties->cmd, &producer, NULL);
+		rc = sluice_producer_open(&ret_ends->producer, &ret_ends->cmd, &producer, NULL);
 	return rc;
 }
 
@@ -72,11 +68,11 @@ static int send(struct parties *parties, uint64_t send_ns)
 	int rc;
 
 	fill(&command, parties->sent, send_ns);
-	rc = sluice_producer_claim(&parties->producer, 1, REPORT_TIMEOUT_NS, &first);
+	rc = sluice_producer_claim(&parties->ends.producer, 1, REPORT_TIMEOUT_NS, &first);
 	if (rc)
 		return rc;
-	memcpy(sluice_producer_slot(&parties->producer, first), &command, sizeof(command));
-	sluice_producer_publish(&parties->producer, first);
+	memcpy(sluice_producer_slot(&parties->ends.producer, first), &command, sizeof(command));
+	sluice_producer_publish(&parties->ends.producer, first);
 	parties->sent++;
 	return 0;
 }
@@ -87,14 +83,14 @@ static int receive(struct parties *parties)
 	const uint64_t cmd_seq = parties->sent - 1;
 	struct sluice_report report;
 	uint64_t n;
-	int rc = sluice_consumer_wait(&parties->reports, 1, REPORT_TIMEOUT_NS, &n);
+	int rc = sluice_consumer_wait(&parties->ends.reports, 1, REPORT_TIMEOUT_NS, &n);
 
 	if (rc)
 		return rc;
-	memcpy(&report, sluice_consumer_event(&parties->reports, parties->reports.next),
+	memcpy(&report, sluice_consumer_event(&parties->ends.reports, parties->ends.reports.next),
 	       sizeof(report));
-	sluice_consumer_advance(&parties->reports, 1);
-	sluice_consumer_release(&parties->reports, parties->reports.next);
+	sluice_consumer_advance(&parties->ends.reports, 1);
+	sluice_consumer_release(&parties->ends.reports, parties->ends.reports.next);
 	if (report.cmd_seq != cmd_seq ||
 	    report.head.type !=
 		    (cmd_seq % 2 || !cmd_seq ? SLUICE_REP_ACCEPTED : SLUICE_REP_CANCELLED))
@@ -126,7 +122,7 @@ static void engine_histograms(struct parties *parties, struct sluice_histogram_s
 			      struct sluice_histogram_snapshot *commit,
 			      struct sluice_histogram_snapshot *report)
 {
-	const struct sluice_segment *segments[] = {&parties->cmd, &parties->rep};
+	const struct sluice_segment *segments[] = {&parties->ends.cmd, &parties->ends.rep};
 	char label[SLUICE_LABEL_BYTES];
 
 	for (int s = 0; s < 2; s++)
@@ -170,19 +166,19 @@ int bench_client_run(struct bench_pair *pair, uint32_t side, void *arg)
 {
 	static struct parties parties;
 	struct bench_client *client = arg;
-	int rc = attach(&parties, client);
+	int rc = bench_ends_attach(&parties.ends, client->name, client->wait);
 
 	if (rc)
 		return rc;
 	snprintf(client->pages, sizeof(client->pages), "%s, %u KiB",
-		 sluice_backing_name(parties.cmd.header.backing),
-		 parties.cmd.header.page_bytes / 1024);
+		 sluice_backing_name(parties.ends.cmd.header.backing),
+		 parties.ends.cmd.header.page_bytes / 1024);
 	bench_shared_touch(client, sizeof(*client));
 	rc = bench_pair_start(pair, side);
 	if (!rc)
 		rc = loop(client, &parties);
 	bench_pair_stop(pair, side);
-	sluice_producer_close(&parties.producer);
-	sluice_consumer_close(&parties.reports, false);
+	sluice_producer_close(&parties.ends.producer);
+	sluice_consumer_close(&parties.ends.reports, false);
 	return rc;
 }

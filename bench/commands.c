@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/signals.h"
+
 #define CAPACITY_FIRST (1u << 17)
 
 static int append(struct bench_commands *flow, const struct sluice_command *command)
@@ -31,10 +33,10 @@ int bench_commands_next(struct bench_commands *flow, struct sluice_source *sourc
 
 	flow->count = 0;
 	while (flow->count < max && (rc = sluice_source_next(source, &item, diag)) == 1) {
-		rc = append(flow, &item.command);
-		if (rc)
+		if (append(flow, &item.command))
 			return sluice_diag_set(diag, ENOMEM, "no memory for the commands");
-		rc = 1;
+		if (sluice_signals_stop())
+			return -EINTR;
 	}
 	return rc < 0 ? rc : 0;
 }

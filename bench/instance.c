@@ -2,6 +2,7 @@
 /* instance.c - the engine's process: see instance.h. The parent's thread. */
 #include "bench/instance.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -190,4 +191,26 @@ void bench_instance_kill(struct bench_instance *instance)
 		;
 	instance->pid = 0;
 	unlink_rings(instance);
+}
+
+void bench_remove_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	rmdir(path);
+}
+
+void bench_remove_log(const char *dir)
+{
+	char path[4096 + 8];
+
+	snprintf(path, sizeof(path), "%s/log", dir);
+	bench_remove_dir(path);
 }

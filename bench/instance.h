@@ -8,6 +8,8 @@
 
 #include "bench/pair.h"
 #include "bench/samples.h"
+#include "consumer/consumer.h"
+#include "producer/producer.h"
 #include "shm/histogram.h"
 
 #define BENCH_ARGUMENTS_MAX 16
@@ -33,6 +35,20 @@ void bench_instance_kill(struct bench_instance *instance);
 
 /* Waits for its end, which comes when the client has left; removes the rings if any are left. */
 int bench_instance_stop(struct bench_instance *instance, struct sluice_diag *diag);
+
+/* Removes a directory of plain files; the log of an instance whose directory this is. */
+void bench_remove_dir(const char *path);
+void bench_remove_log(const char *dir);
+
+/* What a client has of the rings NAME.cmd and NAME.rep; the consumer is the critical "reports". */
+struct bench_ends {
+	struct sluice_segment cmd, rep;
+	struct sluice_producer producer;
+	struct sluice_consumer reports;
+};
+
+/* In the client's process. 0 or -errno. */
+int bench_ends_attach(struct bench_ends *ret_ends, const char *name, uint32_t wait);
 
 struct bench_client {		      /* in memory shared with the parent */
 	struct bench_samples samples; /* ns from the intended time to the report in hand */

@@ -178,15 +178,8 @@ static void add_row(struct bench_scenario *scenario, const struct sums *sums, ui
 {
 	struct bench_row *row = bench_row(scenario, "%u-byte events, batches of %u", cases[c].bytes,
 					  cases[c].batch);
-	double least = sums->millions[0], most = sums->millions[0];
 
-	for (uint32_t i = 1; i < sums->runs; i++) {
-		least = sums->millions[i] < least ? sums->millions[i] : least;
-		most = sums->millions[i] > most ? sums->millions[i] : most;
-	}
-	bench_set(row, "million_per_s", bench_median(sums->millions, sums->runs));
-	bench_set(row, "million_per_s_min", least);
-	bench_set(row, "million_per_s_max", most);
+	bench_set_range(row, "million_per_s", sums->millions, sums->runs);
 	bench_set(row, "mean_batch_read", bench_median(sums->batch, sums->runs));
 	bench_set(row, "empty_polls_percent", bench_median(sums->empty, sums->runs));
 	bench_set(row, "samples", sums->events);

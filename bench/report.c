@@ -4,7 +4,6 @@
  * a real sluice-engine: without a log, and durable, in turns with the bare write that a durable
  * command cannot do without.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,29 +87,6 @@ static void add_client(struct state *state, enum arm arm, struct bench_client *c
 	add_samples(state, arm, &client->samples, &client->service);
 }
 
-/* Removes a directory of plain files. */
-static void remove_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	closedir(dir);
-	rmdir(path);
-}
-
-static void remove_log(const char *dir)
-{
-	char path[8300];
-
-	snprintf(path, sizeof(path), "%s/log", dir);
-	remove_dir(path);
-}
-
 /* Room for twice the commands, one block each; the 16 segments are whole MiB. */
 static uint64_t wal_bytes(const struct bench_plan *plan)
 {
@@ -143,7 +119,7 @@ static int run_engine(struct state *state, enum arm arm, const struct bench_plan
 	rc = rc ? rc : stopped;
 	if (!rc)
 		add_client(state, arm, client);
-	remove_log(state->dir);
+	bench_remove_log(state->dir);
 	bench_shared_free(client, sizeof(*client));
 	return rc;
 }
@@ -255,7 +231,7 @@ int bench_report(const struct bench_plan *plan, struct bench_scenario *scenario,
 	rc = run_pairs(&state, plan, scenario, diag);
 	if (!rc)
 		conclude(&state, plan, scenario);
-	remove_log(state.dir);
-	remove_dir(state.dir);
+	bench_remove_log(state.dir);
+	bench_remove_dir(state.dir);
 	return rc;
 }

@@ -216,15 +216,8 @@ static void add_row(struct bench_scenario *scenario, const struct bench_case *ri
 	struct bench_row *row = bench_row(
 		scenario, "%u B, ring %u, batch %u%s%s: %s", ring->bytes, ring->slots, ring->batch,
 		ring->threads ? ", threads" : "", readers[ring->reader], arm_name(arm));
-	double least = sums->millions[0], most = sums->millions[0];
 
-	for (uint32_t i = 1; i < sums->runs; i++) {
-		least = sums->millions[i] < least ? sums->millions[i] : least;
-		most = sums->millions[i] > most ? sums->millions[i] : most;
-	}
-	bench_set(row, "million_per_s", bench_median(sums->millions, sums->runs));
-	bench_set(row, "million_per_s_min", least);
-	bench_set(row, "million_per_s_max", most);
+	bench_set_range(row, "million_per_s", sums->millions, sums->runs);
 	bench_set(row, "mean_batch_read", bench_median(sums->batch, sums->runs));
 	bench_set(row, "empty_polls_percent", bench_median(sums->empty, sums->runs));
 	bench_set(row, "bare_round_trip_ns", bench_median(sums->floor_ns, sums->runs));

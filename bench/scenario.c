@@ -30,6 +30,22 @@ void bench_set(struct bench_row *row, const char *key, double value)
 	slot->value = value;
 }
 
+void bench_set_range(struct bench_row *row, const char *key, const double *values, uint32_t n)
+{
+	double least = values[0], most = values[0];
+	char name[sizeof(row->values->key)];
+
+	for (uint32_t i = 1; i < n; i++) {
+		least = values[i] < least ? values[i] : least;
+		most = values[i] > most ? values[i] : most;
+	}
+	bench_set(row, key, bench_median(values, n));
+	snprintf(name, sizeof(name), "%.27s_min", key);
+	bench_set(row, name, least);
+	snprintf(name, sizeof(name), "%.27s_max", key);
+	bench_set(row, name, most);
+}
+
 double bench_get(const struct bench_row *row, const char *key)
 {
 	for (uint32_t i = 0; i < row->value_count; i++)

@@ -190,7 +190,8 @@ static int run_commit(struct bench_scenario *scenario, struct sluice_diag *diag)
 		   (unsigned long long)state->plan.rate);
 	bench_note(scenario, "engine and floor on cpu%u, client on cpu%u, engine waits %s",
 		   state->plan.cpus[0], state->plan.cpus[1], sluice_wait_name(state->plan.wait));
-	return rc;
+	/* a client that sleeps has one more than fio, which is woken by the disk */
+	return rc ? rc : bench_wake_up(&state->plan, scenario, diag);
 }
 
 static int run_share(uint32_t c, uint32_t percent, struct bench_scenario *scenario,
@@ -318,8 +319,8 @@ int bench_wal_begin(const struct bench_plan *plan, struct sluice_diag *diag)
 void bench_wal_end(void)
 {
 	if (state && state->dir[0]) {
-		bench_wal_remove_log(state);
-		bench_wal_remove_dir(state->dir);
+		bench_remove_log(state->dir);
+		bench_remove_dir(state->dir);
 	}
 	if (state) {
 		bench_commands_free(&state->flow);

@@ -104,8 +104,6 @@ int bench_wal_engine(struct bench_wal_state *state, const struct bench_wal_case 
 int bench_wal_paired(struct bench_wal_state *state, const struct bench_wal_case *wanted,
 		     struct bench_wal_pairs *pairs, struct bench_scenario *scenario,
 		     struct sluice_diag *diag);
-void bench_wal_remove_log(const struct bench_wal_state *state);
-void bench_wal_remove_dir(const char *path);
 
 /* wal_blocks.c: sizes of the blocks with commands from first_seq on, as fio's bssplit. */
 int bench_wal_split(const char *dir, uint64_t first_seq, char ret_split[BENCH_SPLIT_BYTES]);

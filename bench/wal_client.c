@@ -14,8 +14,6 @@
 
 #include "bench/pace.h"
 #include "bench/wal.h"
-#include "consumer/consumer.h"
-#include "producer/producer.h"
 #include "shm/counter.h"
 #include "shm/events.h"
 
@@ -36,9 +34,7 @@ struct counters {
 
 struct parties {
 	struct bench_load *load;
-	struct sluice_segment cmd, rep;
-	struct sluice_producer producer;
-	struct sluice_consumer reports;
+	struct bench_ends ends;
 	uint64_t sent, seen; /* next command to send; next whose first report is awaited */
 	uint64_t used;	     /* of the flow */
 	uint64_t began_ns;   /* of the schedule: command began_seq + k is due at k gaps after it */
@@ -51,23 +47,11 @@ struct parties {
 static int attach(struct parties *parties)
 {
 	const struct bench_load *load = parties->load;
-	const uint32_t wait = load->sleeps ? SLUICE_WAIT_BLOCK : SLUICE_WAIT_SPIN;
-	const struct sluice_producer_options producer = {.name = "bench", .wait = wait};
-	const struct sluice_consumer_options reports = {.name = "reports", .wait = wait};
-	char name[SLUICE_SEGMENT_NAME_BYTES];
-	int rc;
+	int rc = bench_ends_attach(&parties->ends, load->name,
+				   load->sleeps ? SLUICE_WAIT_BLOCK : SLUICE_WAIT_SPIN);
 
-	snprintf(name, sizeof(name), "%s.cmd", load->name);
-	rc = bench_ring_attach(&parties->cmd, name);
-	snprintf(name, sizeof(name), "%s.rep", load->name);
 	if (!rc)
-		rc = bench_ring_attach(&parties->rep, name);
-	if (!rc)
-		rc = sluice_consumer_open(&parties->reports, &parties->rep, &reports, NULL);
-	if (!rc)
-		rc = sluice_producer_open(&parties->producer, &parties->cmd, &producer, NULL);
-	if (!rc)
-		parties->sent = parties->seen = parties->producer.next;
+		parties->sent = parties->seen = parties->ends.producer.next;
 	return rc;
 }
 
@@ -109,7 +93,7 @@ static int send_some(struct parties *parties, uint32_t n, uint64_t resting, uint
 		n = (uint32_t)(parties->load->count - parties->used);
 	if (!n)
 		return 0;
-	rc = sluice_producer_try_claim(&parties->producer, n, &first);
+	rc = sluice_producer_try_claim(&parties->ends.producer, n, &first);
 	if (rc)
 		return rc == -EAGAIN ? 0 : rc;
 	for (uint32_t i = 0; i < n; i++) {
@@ -119,10 +103,10 @@ static int send_some(struct parties *parties, uint32_t n, uint64_t resting, uint
 		command.send_ns = parties->load->mode == BENCH_LOAD_ONE ?
 					  sluice_clock_ns() :
 					  due_ns(parties, first + i, now_ns);
-		memcpy(sluice_producer_slot(&parties->producer, first + i), &command,
+		memcpy(sluice_producer_slot(&parties->ends.producer, first + i), &command,
 		       sizeof(command));
 	}
-	sluice_producer_publish_range(&parties->producer, first, first + n - 1);
+	sluice_producer_publish_range(&parties->ends.producer, first, first + n - 1);
 	parties->sent += n;
 	return (int)n;
 }
@@ -144,7 +128,7 @@ static int take(struct parties *parties, const struct sluice_report *report, uin
 /* Reads what is there: how many reports. */
 static int receive(struct parties *parties)
 {
-	struct sluice_consumer *reports = &parties->reports;
+	struct sluice_consumer *reports = &parties->ends.reports;
 	uint64_t n, now_ns;
 	int rc = sluice_consumer_poll(reports, READ_MAX, &n);
 
@@ -182,7 +166,7 @@ static int idle(struct parties *parties, uint64_t until_ns)
 		bench_pace(until_ns);
 		return 0;
 	}
-	rc = sluice_consumer_wait(&parties->reports, 1, until_ns - now_ns, &n);
+	rc = sluice_consumer_wait(&parties->ends.reports, 1, until_ns - now_ns, &n);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
@@ -274,7 +258,7 @@ static uint64_t definitions(const struct bench_load *load)
 
 static uint64_t counter(const struct parties *parties, const char *label)
 {
-	const struct sluice_segment *rep = &parties->rep;
+	const struct sluice_segment *rep = &parties->ends.rep;
 	char found[SLUICE_LABEL_BYTES];
 
 	for (uint32_t i = 0; i < rep->header.counter_count; i++)
@@ -287,7 +271,7 @@ static uint64_t counter(const struct parties *parties, const char *label)
 static void commit_histogram(const struct parties *parties,
 			     struct sluice_histogram_snapshot *ret_snapshot)
 {
-	const struct sluice_segment *rep = &parties->rep;
+	const struct sluice_segment *rep = &parties->ends.rep;
 	char found[SLUICE_LABEL_BYTES];
 
 	memset(ret_snapshot, 0, sizeof(*ret_snapshot));
@@ -433,7 +417,7 @@ int bench_load_run(struct bench_pair *pair, uint32_t side, void *arg)
 	if (!rc)
 		rc = run(&parties);
 	bench_pair_stop(pair, side);
-	sluice_producer_close(&parties.producer);
-	sluice_consumer_close(&parties.reports, false);
+	sluice_producer_close(&parties.ends.producer);
+	sluice_consumer_close(&parties.ends.reports, false);
 	return rc;
 }

@@ -4,7 +4,6 @@
  * floor, and blocks of floor, engine, engine, floor, so that a drift of the machine shows as a
  * floor that moved. The parent's thread. A run that is interrupted leaves nothing.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -24,28 +23,6 @@
 #define LEAST_BYTES (64ull * 1024 * 1024)
 #define PADDING_PER_S (256ull * 1024 * 1024) /* of blocks that are not full */
 #define COMMAND_BYTES 136ull		     /* a record with its share of a full block's header */
-
-void bench_wal_remove_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	closedir(dir);
-	rmdir(path);
-}
-
-void bench_wal_remove_log(const struct bench_wal_state *state)
-{
-	char path[4096 + 8];
-
-	snprintf(path, sizeof(path), "%s/log", state->dir);
-	bench_wal_remove_dir(path);
-}
 
 void bench_wal_instance(const struct bench_wal_state *state, struct bench_instance *ret_instance)
 {
@@ -181,7 +158,7 @@ int bench_wal_engine(struct bench_wal_state *state, const struct bench_wal_case 
 	if (!rc && wanted->mode != BENCH_LOAD_ONE && !pairs->split[0] &&
 	    bench_wal_split(log, state->load->first_seq, pairs->split))
 		pairs->split[0] = '\0';
-	bench_wal_remove_log(state);
+	bench_remove_log(state->dir);
 	return rc ? rc : sluice_signals_stop() ? -EINTR : 0;
 }
 

@@ -21,6 +21,7 @@
 #define LOOK_NS 1000000
 #define READY_NS 60000000000u
 #define GIB 1073741824.0
+#define AIM_REPLAY 1.0
 
 struct start {
 	struct bench_wal_state *bench;
@@ -29,6 +30,7 @@ struct start {
 	struct bench_commands piece;
 	struct sluice_source *source;
 	uint64_t logged_bytes; /* so far */
+	uint64_t live_ns;      /* that the engine took for the commands, while it lived */
 	double seconds, recover_seconds;
 	double replayed, restored; /* commands: from the log; in the snapshot before it */
 	double empty_seconds;	   /* of a start with nothing in the log */
@@ -96,8 +98,10 @@ static int begin(struct start *start, struct sluice_diag *diag)
 static int put(struct start *start, uint64_t n, struct sluice_diag *diag)
 {
 	struct bench_load *load = start->bench->load;
+	uint64_t began_ns;
 	int rc = 0;
 
+	start->live_ns = 0;
 	for (uint64_t sent = 0; sent < n && !rc; sent += PIECE) {
 		rc = bench_commands_next(&start->piece, start->source,
 					 n - sent < PIECE ? n - sent : PIECE, diag);
@@ -105,9 +109,11 @@ static int put(struct start *start, uint64_t n, struct sluice_diag *diag)
 		load->sleeps = true;
 		load->commands = start->piece.commands;
 		load->count = start->piece.count;
+		began_ns = sluice_clock_ns();
 		if (!rc)
 			rc = bench_wal_client(start->bench, &start->instance, start->scenario,
 					      diag);
+		start->live_ns += sluice_clock_ns() - began_ns;
 	}
 	return rc;
 }
@@ -147,7 +153,7 @@ static void add_row(struct start *start, const char *label, double gib)
 static int run_starts(struct start *start, uint64_t commands, struct sluice_diag *diag)
 {
 	const double core_per_s = 1e9 / start->bench->core_ns;
-	double replayed_per_s, whole;
+	double replayed_per_s, live_per_s, whole;
 	int rc = begin(start, diag);
 
 	if (rc)
@@ -155,6 +161,7 @@ static int run_starts(struct start *start, uint64_t commands, struct sluice_diag
 	rc = put(start, commands, diag);
 	if (rc)
 		return rc;
+	live_per_s = (double)commands * 1e9 / (double)start->live_ns;
 	settle(start);
 	whole = (double)start->logged_bytes / GIB;
 	bench_instance_kill(&start->instance);
@@ -163,6 +170,8 @@ static int run_starts(struct start *start, uint64_t commands, struct sluice_diag
 		return rc;
 	add_row(start, "crash, no snapshot", whole);
 	replayed_per_s = start->replayed / replay_seconds(start);
+	bench_ratio_at_least(start->scenario, "replay to live, commands per second",
+			     &replayed_per_s, &live_per_s, 1, AIM_REPLAY);
 	bench_ratio_at_least(start->scenario, "replay to the core alone, commands per second",
 			     &replayed_per_s, &core_per_s, 1, 0);
 	rc = bench_instance_terminate(&start->instance, diag);
@@ -196,7 +205,7 @@ static int run_empty(struct start *start, struct sluice_diag *diag)
 		add_row(start, "nothing in the log", 0);
 	start->empty_seconds = start->recover_seconds;
 	bench_instance_kill(&start->instance);
-	bench_wal_remove_log(start->bench);
+	bench_remove_log(start->bench->dir);
 	return rc;
 }
 
@@ -224,7 +233,7 @@ int bench_wal_start(struct bench_wal_state *state, struct bench_scenario *scenar
 	if (!rc)
 		rc = run_starts(&start, commands, diag);
 	bench_instance_kill(&start.instance);
-	bench_wal_remove_log(state);
+	bench_remove_log(state->dir);
 	bench_commands_free(&start.piece);
 	sluice_source_close(start.source);
 	bench_note(scenario, "%llu generated commands; the core alone: %.1f ns each in this run",

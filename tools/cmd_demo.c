@@ -14,7 +14,6 @@
 #include "tools/tool.h"
 
 #define FREE_WANTED (3ull << 30)
-#define FILE_COMMANDS 1000000u /* what the log is sized for when the number is not known */
 
 static const struct sluice_option table[] = {
 	{"seconds", 's', SLUICE_OPTION_COUNT(struct sluice_demo_options, seconds), .value = "N",
@@ -119,8 +118,9 @@ static int set_up(struct sluice_demo *demo, struct sluice_diag *diag)
 	if (err)
 		return err;
 	demo->orders_planned = is_file ? 0 : demo->options.rate * demo->options.seconds;
-	demo->log_bytes = sluice_demo_log_bytes(is_file ? FILE_COMMANDS : demo->orders_planned,
-						seconds, demo->dir.free_bytes);
+	demo->log_bytes = sluice_demo_log_bytes(
+		is_file ? sluice_demo_file_commands(demo->options.from) : demo->orders_planned,
+		seconds, demo->dir.free_bytes);
 	if (!demo->log_bytes && demo->options.durability != 2) {
 		sluice_diag_set(diag, ENOSPC, "%s has %s free, a log needs 48 MiB there",
 				demo->dir.path, sluice_text_bytes(demo->dir.free_bytes).s);

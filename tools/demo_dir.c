@@ -3,11 +3,13 @@
 #include "tools/demo_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -15,6 +17,9 @@
 #define LOG_BYTES_MIN (16 * MIB) /* of sluice-engine --wal-size */
 #define LOG_BYTES_PER_TEN_SECONDS (1024 * MIB)
 #define BLOCK_BYTES 4096ull
+#define FILE_COMMANDS_MAX 1000000u /* what the log is sized for when the number is not known */
+#define LINE_BYTES_MIN 8u	   /* of a line of orders */
+#define SYMBOLS_MAX 1024u	   /* which some formats do not have in lines of their own */
 
 static uint64_t free_of(const char *path, bool *ret_is_memory)
 {
@@ -79,4 +84,29 @@ uint64_t sluice_demo_log_bytes(uint64_t commands, uint64_t seconds, uint64_t fre
 		bytes = free_bytes / 3;
 	bytes = bytes / LOG_BYTES_MIN * LOG_BYTES_MIN;
 	return bytes;
+}
+
+static bool is_gzip(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	unsigned char magic[2] = {0, 0};
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = pread(fd, magic, sizeof(magic), 0);
+		close(fd);
+	}
+	return n == (ssize_t)sizeof(magic) && magic[0] == 0x1f && magic[1] == 0x8b;
+}
+
+uint64_t sluice_demo_file_commands(const char *path)
+{
+	uint64_t commands;
+	struct stat st;
+
+	/* who opens a pipe and goes away ends its writer */
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || is_gzip(path))
+		return FILE_COMMANDS_MAX;
+	commands = (uint64_t)st.st_size / LINE_BYTES_MIN + SYMBOLS_MAX;
+	return commands < FILE_COMMANDS_MAX ? commands : FILE_COMMANDS_MAX;
 }

@@ -29,4 +29,7 @@ void sluice_demo_dir_remove(const struct sluice_demo_dir *dir);
  */
 uint64_t sluice_demo_log_bytes(uint64_t commands, uint64_t seconds, uint64_t free_bytes);
 
+/* Most commands that a file of orders can hold; a million for a compressed one and for a pipe. */
+uint64_t sluice_demo_file_commands(const char *path);
+
 #endif

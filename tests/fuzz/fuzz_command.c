@@ -10,21 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/core/core.h"
+#include "tests/lib/core_player.h"
 #include "tests/lib/reference_book.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define RING 512u
 #define COMMANDS_MAX 96u
 #define SHORT_BYTES 8u
-
-struct player {
-	struct sluice_core *core;
-	struct sluice_sink sink;
-	struct sluice_report reports[RING];
-	struct sluice_md_event md[RING];
-};
 
 /* Room for every price that the orders can have: the reference does not model levels. */
 static const struct sluice_core_options limits = {.symbols_max = 2,
@@ -33,7 +25,7 @@ static const struct sluice_core_options limits = {.symbols_max = 2,
 						  .sessions_max = 3,
 						  .window_ticks = 64};
 
-static struct player one, batch;
+static struct core_player one, batch;
 static struct sluice_command commands[COMMANDS_MAX];
 
 static void must(bool holds, const char *what)
@@ -42,28 +34,6 @@ static void must(bool holds, const char *what)
 		return;
 	fprintf(stderr, "fuzz_command: %s\n", what);
 	abort();
-}
-
-static void make_room(struct sluice_sink *sink)
-{
-	sink->report_limit = sink->report_next + RING;
-	sink->md_limit = sink->md_next + RING;
-}
-
-static void player_init(struct player *player)
-{
-	if (!player->core)
-		player->core = aligned_alloc(64, (sluice_core_bytes(&limits) + 63) & ~(size_t)63);
-	must(player->core != NULL, "memory");
-	sluice_core_init(player->core, &limits);
-	player->sink = (struct sluice_sink){.reports = player->reports,
-					    .report_mask = RING - 1,
-					    .report_next = 1,
-					    .md = player->md,
-					    .md_mask = RING - 1,
-					    .md_next = 1,
-					    .make_room = make_room};
-	make_room(&player->sink);
 }
 
 /* So few ids, prices and sources that they meet. */
@@ -134,11 +104,11 @@ static uint32_t read_commands(const uint8_t *data, size_t size)
 	return n;
 }
 
-static void compare(const struct player *player, uint64_t first, uint64_t cmd_seq,
+static void compare(const struct core_player *player, uint64_t first, uint64_t cmd_seq,
 		    const struct sluice_report *want, size_t n)
 {
 	must(player->sink.report_next - first == n && n > 0, "as many reports as the reference");
-	must(n <= RING, "room for the reports of a command");
+	must(n <= CORE_PLAYER_RING, "room for the reports of a command");
 	for (size_t i = 0; i < n; i++) {
 		const struct sluice_report *have =
 			&player->reports[(first + i - 1) & player->sink.report_mask];
@@ -151,7 +121,7 @@ static void compare(const struct player *player, uint64_t first, uint64_t cmd_se
 
 static void same_end(uint32_t n)
 {
-	player_init(&batch);
+	core_player_init(&batch, &limits);
 	sluice_core_apply_batch(batch.core, commands, n, 0, &batch.sink);
 	must(one.sink.report_next == batch.sink.report_next, "reports of a batch");
 	must(one.sink.md_next == batch.sink.md_next, "market data of a batch");
@@ -170,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct sluice_report *want;
 
 	must(reference != NULL, "memory");
-	player_init(&one);
+	core_player_init(&one, &limits);
 	for (uint32_t i = 0; i < n; i++) {
 		const uint64_t first = one.sink.report_next;
 		size_t n_want;

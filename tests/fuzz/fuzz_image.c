@@ -9,20 +9,13 @@
 #include <string.h>
 
 #include "engine/core/image.h"
+#include "tests/lib/core_player.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define RING 256u
 #define ROW_MAX 256u
 #define COMMAND_BYTES 8u
 #define DAMAGE_BYTES 4u
-
-struct player {
-	struct sluice_core *core;
-	struct sluice_sink sink;
-	struct sluice_report reports[RING];
-	struct sluice_md_event md[RING];
-};
 
 struct row {
 	struct sluice_image_record records[ROW_MAX];
@@ -32,35 +25,13 @@ struct row {
 static const struct sluice_core_options limits = {
 	.symbols_max = 2, .orders_max = 12, .levels_max = 3, .sessions_max = 3, .window_ticks = 64};
 
-static struct player original, twin;
+static struct core_player original, twin;
 static struct row row, again;
 
 static void must(bool holds)
 {
 	if (!holds)
 		abort();
-}
-
-static void make_room(struct sluice_sink *sink)
-{
-	sink->report_limit = sink->report_next + RING;
-	sink->md_limit = sink->md_next + RING;
-}
-
-static void player_init(struct player *player)
-{
-	if (!player->core)
-		player->core = aligned_alloc(64, sluice_core_bytes(&limits));
-	must(player->core != NULL);
-	sluice_core_init(player->core, &limits);
-	player->sink = (struct sluice_sink){.reports = player->reports,
-					    .report_mask = RING - 1,
-					    .report_next = 1,
-					    .md = player->md,
-					    .md_mask = RING - 1,
-					    .md_next = 1,
-					    .make_room = make_room};
-	make_room(&player->sink);
 }
 
 /* Mostly legal, and so few ids, prices and sources that they meet. */
@@ -109,7 +80,7 @@ static bool take(void)
 	struct sluice_image_builder builder;
 	uint32_t i;
 
-	player_init(&twin);
+	core_player_init(&twin, &limits);
 	sluice_image_restore(&builder, twin.core);
 	for (i = 0; i < row.n; i++)
 		sluice_image_take(&builder, &row.records[i]);
@@ -121,7 +92,7 @@ static bool take(void)
 	return true;
 }
 
-static void apply(struct player *player, const uint8_t *bytes, uint64_t seq)
+static void apply(struct core_player *player, const uint8_t *bytes, uint64_t seq)
 {
 	struct sluice_command c = command_of(bytes);
 
@@ -146,7 +117,7 @@ static void round_trip(const uint8_t *data, size_t n)
 	must(take());
 	twin.sink.report_next = original.sink.report_next;
 	twin.sink.md_next = original.sink.md_next;
-	make_room(&twin.sink);
+	core_player_room(&twin.sink);
 	for (; i < n; i++) {
 		apply(&original, data + i * COMMAND_BYTES, i);
 		apply(&twin, data + i * COMMAND_BYTES, i);
@@ -238,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 1)
 		return 0;
-	player_init(&original);
+	core_player_init(&original, &limits);
 	switch (data[0] & 3) {
 	case 0:
 		raw(data + 1, size - 1);

@@ -4,53 +4,17 @@
 # Runs every scenario of sluice-bench briefly and looks at what it writes: the schema, counts, order
 # of percentiles, ratios, the table made again from the file; wrong use; and that nothing is left,
 # also not after a signal. No time is judged.
-#
-#	BIN=build/release/bin
 
-set -u
-BIN=${BIN:-${SLUICE_BIN:-build/release/bin}}
-BIN=$(cd "$BIN" && pwd) || exit 1
-work=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test-bench.XXXXXX") || exit 1
-SLUICE_SHM_DIR=$(mktemp -d /dev/shm/sluice-test-bench.XXXXXX) || exit 1
-SLUICE_HUGETLB_DIR="$work/no-hugetlb"
-export SLUICE_SHM_DIR SLUICE_HUGETLB_DIR
-mkdir "$SLUICE_HUGETLB_DIR" "$work/dir"
-bench=
-failures=0
-
-finish() {
-	[ -n "$bench" ] && kill -KILL "$bench" 2> /dev/null
-	rm -rf "$work" "$SLUICE_SHM_DIR"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-pass() {
-	echo "pass: test_bench__$1"
-}
-
-fail() { # NAME WHY
-	echo "fail: test_bench__$1"
-	echo "  $2" >&2
-	sed 's/^/  | /' "$work/out" "$work/err" 2> /dev/null | head -60 >&2
-	failures=$((failures + 1))
-}
-
-skip() { # NAME REASON
-	echo "skip: test_bench__$1: $2"
-}
+suite=test_bench
+. tests/lib/program.sh
 
 run() {
 	"$BIN/sluice-bench" "$@" > "$work/out" 2> "$work/err"
 	status=$?
 }
 
-left() {
-	find "$SLUICE_SHM_DIR" "$work/dir" -mindepth 1
-}
-
 # A busy machine may leave a run without samples (that is said, with exit 1): a longer one has some.
-for seconds in 40ms 150ms 600ms; do
+for seconds in 40ms 150ms 600ms 2s; do
 	run quick --seconds "$seconds" --pairs 2 --commands 20000 --dir "$work/dir" \
 		--data "$work/none" --out "$work/result.json"
 	[ "$status" -eq 0 ] && break
@@ -157,24 +121,10 @@ if [ -d /dev/shm ]; then
 	fi
 fi
 
-# A signal in the middle of each scenario with processes of its own: early, because a run also ends
-# when its samples are full, which a fast machine does in a second.
+# Short runs, so that the first rings come soon: `report` begins without any.
 for scenario in round-trip one-way report wake-up; do
-	"$BIN/sluice-bench" -q $scenario --seconds 5s --pairs 15 --dir "$work/dir" \
-		> "$work/out" 2> "$work/err" &
-	bench=$!
-	sleep 0.5
-	kill -TERM "$bench" 2> /dev/null
-	wait "$bench"
-	status=$?
-	bench=
-	if grep -q 'not measured' "$work/out"; then
-		skip "signal_in_$scenario" 'not measured here'
-	elif [ "$status" -eq 143 ] && [ -z "$(left)" ]; then
-		pass "signal_in_$scenario"
-	else
-		fail "signal_in_$scenario" "exit $status, left: $(left)"
-	fi
+	ends_on_signal "signal_in_$scenario" "$BIN/sluice-bench" -q $scenario --seconds 500ms \
+		--pairs 15 --dir "$work/dir"
 done
 
 [ "$failures" -eq 0 ]

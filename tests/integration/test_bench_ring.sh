@@ -5,50 +5,14 @@
 # are there: each arm has rows, what is missing is named, the JSON says the same as the table; a
 # wrong event that is sent on purpose is found in every arm; filters; a signal; nothing is left. No
 # time is judged.
-#
-#	BIN=build/release/bin
 
-set -u
-BIN=${BIN:-${SLUICE_BIN:-build/release/bin}}
-BIN=$(cd "$BIN" && pwd) || exit 1
-work=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test-ring.XXXXXX") || exit 1
-SLUICE_SHM_DIR=$(mktemp -d /dev/shm/sluice-test-ring.XXXXXX) || exit 1
-SLUICE_HUGETLB_DIR="$work/no-hugetlb"
-export SLUICE_SHM_DIR SLUICE_HUGETLB_DIR
-mkdir "$SLUICE_HUGETLB_DIR"
-bench=
-failures=0
-
-finish() {
-	[ -n "$bench" ] && kill -KILL "$bench" 2> /dev/null
-	rm -rf "$work" "$SLUICE_SHM_DIR"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-pass() {
-	echo "pass: test_bench_ring__$1"
-}
-
-fail() { # NAME WHY
-	echo "fail: test_bench_ring__$1"
-	echo "  $2" >&2
-	sed 's/^/  | /' "$work/out" "$work/err" 2> /dev/null | head -60 >&2
-	failures=$((failures + 1))
-}
-
-skip() { # NAME REASON
-	echo "skip: test_bench_ring__$1: $2"
-}
+suite=test_bench_ring
+. tests/lib/program.sh
 
 run() {
 	timeout 60 "$BIN/sluice-bench" ring -q --pairs 1 --seconds 10ms --size 32 --ring 8192 "$@" \
 		> "$work/out" 2> "$work/err"
 	status=$?
-}
-
-left() {
-	find "$SLUICE_SHM_DIR" -mindepth 1
 }
 
 run --out "$work/result.json"
@@ -167,17 +131,6 @@ else
 	fail no_such_case "exit $status"
 fi
 
-"$BIN/sluice-bench" ring -q --topology pipeline --seconds 60s > "$work/out" 2> "$work/err" &
-bench=$!
-sleep 0.5
-kill -TERM "$bench" 2> /dev/null
-wait "$bench"
-status=$?
-bench=
-if [ "$status" -eq 143 ] && [ -z "$(left)" ]; then
-	pass signal
-else
-	fail signal "exit $status, left: $(left)"
-fi
+ends_on_signal signal "$BIN/sluice-bench" ring -q --topology pipeline --seconds 60s
 
 [ "$failures" -eq 0 ]

@@ -5,45 +5,9 @@
 # together; the floor is fio's where fio is, else our own and that is said; a start replays what was
 # logged and no more; an engine that may not use io_uring is named; a signal; nothing is left. No
 # time is judged.
-#
-#	BIN=build/release/bin
 
-set -u
-BIN=${BIN:-${SLUICE_BIN:-build/release/bin}}
-BIN=$(cd "$BIN" && pwd) || exit 1
-work=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test-bench-wal.XXXXXX") || exit 1
-SLUICE_SHM_DIR=$(mktemp -d /dev/shm/sluice-test-bench-wal.XXXXXX) || exit 1
-SLUICE_HUGETLB_DIR="$work/no-hugetlb"
-export SLUICE_SHM_DIR SLUICE_HUGETLB_DIR
-mkdir "$SLUICE_HUGETLB_DIR" "$work/dir" "$work/path"
-bench=
-failures=0
-
-finish() {
-	[ -n "$bench" ] && kill -KILL "$bench" 2> /dev/null
-	rm -rf "$work" "$SLUICE_SHM_DIR"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-pass() {
-	echo "pass: test_bench_wal__$1"
-}
-
-fail() { # NAME WHY
-	echo "fail: test_bench_wal__$1"
-	echo "  $2" >&2
-	sed 's/^/  | /' "$work/out" "$work/err" 2> /dev/null | head -60 >&2
-	failures=$((failures + 1))
-}
-
-skip() { # NAME REASON
-	echo "skip: test_bench_wal__$1: $2"
-}
-
-left() {
-	find "$SLUICE_SHM_DIR" "$work/dir" -mindepth 1
-}
+suite=test_bench_wal
+. tests/lib/program.sh
 
 # A busy machine may leave a run without samples (that is said, with exit 1): a longer one has some.
 run() { # PART [OPTION...]
@@ -141,6 +105,7 @@ else
 fi
 
 # Without fio in the path the floor is our own, and says so.
+mkdir "$work/path"
 printf '#!/bin/sh\nexit 1\n' > "$work/path/fio"
 chmod +x "$work/path/fio"
 PATH="$work/path:$PATH"
@@ -215,19 +180,8 @@ else
 fi
 
 for part in commit start; do
-	"$BIN/sluice-bench" wal -q --part $part --seconds 5s --all --dir "$work/dir" \
-		> "$work/out" 2> "$work/err" &
-	bench=$!
-	sleep 2
-	kill -TERM "$bench" 2> /dev/null
-	wait "$bench"
-	status=$?
-	bench=
-	if [ "$status" -eq 143 ] && [ -z "$(left)" ]; then
-		pass "signal_in_$part"
-	else
-		fail "signal_in_$part" "exit $status, left: $(left)"
-	fi
+	ends_on_signal "signal_in_$part" "$BIN/sluice-bench" wal -q --part $part --pairs 20 \
+		--commands 20000 --seconds 100ms --dir "$work/dir"
 done
 
 [ "$failures" -eq 0 ]

@@ -4,32 +4,14 @@
 # Drives `sluice demo` as a user would: it must end by itself, check itself, and leave nothing, also
 # when it is interrupted, when a child fails, and as an ordinary user on one CPU.
 #
-#	BIN=build/release/bin SLUICE_DATA=DIR (an exchange's day, for the comparison of fills)
+#	SLUICE_DATA=DIR (an exchange's day, for the comparison of fills)
 
-set -u
-BIN=${BIN:-${SLUICE_BIN:-build/release/bin}}
-BIN=$(cd "$BIN" && pwd) || exit 1
+suite=test_demo
+. tests/lib/program.sh
+unset SLUICE_SHM_DIR SLUICE_HUGETLB_DIR # as a user has them
 DATA=${SLUICE_DATA:-}
 SEED=${SEED:-1}
-work=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test-demo.XXXXXX") || exit 1
-trap 'rm -rf "$work"' EXIT
 mkdir "$work/tmp"
-failures=0
-
-pass() {
-	echo "pass: test_demo__$1"
-}
-
-fail() { # NAME WHY
-	echo "fail: test_demo__$1"
-	echo "  $2" >&2
-	sed 's/^/  | /' "$work/out" "$work/err" >&2
-	failures=$((failures + 1))
-}
-
-skip() { # NAME REASON
-	echo "skip: test_demo__$1: $2"
-}
 
 # The demo's private names begin with its pid: nothing of this test's demos may be left.
 left() {

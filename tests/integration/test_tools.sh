@@ -3,42 +3,10 @@
 #
 # Drives every command of `sluice` but the demo: against a live instance, against what it leaves, and
 # against damaged files. All rings are in a private directory, so that nothing else is seen.
-#
-#	BIN=build/release/bin
 
-set -u
-BIN=${BIN:-${SLUICE_BIN:-build/release/bin}}
-BIN=$(cd "$BIN" && pwd) || exit 1
+suite=test_tools
+. tests/lib/program.sh
 SEED=${SEED:-1}
-work=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test-tools.XXXXXX") || exit 1
-SLUICE_SHM_DIR=$(mktemp -d /dev/shm/sluice-test-tools.XXXXXX) || exit 1
-SLUICE_HUGETLB_DIR="$work/no-hugetlb"
-export SLUICE_SHM_DIR SLUICE_HUGETLB_DIR
-mkdir "$SLUICE_HUGETLB_DIR"
-engine=
-failures=0
-
-finish() {
-	[ -n "$engine" ] && kill -KILL "$engine" 2> /dev/null
-	rm -rf "$work" "$SLUICE_SHM_DIR"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-pass() {
-	echo "pass: test_tools__$1"
-}
-
-fail() { # NAME WHY
-	echo "fail: test_tools__$1"
-	echo "  $2" >&2
-	sed 's/^/  | /' "$work/out" "$work/err" 2> /dev/null | head -40 >&2
-	failures=$((failures + 1))
-}
-
-skip() { # NAME REASON
-	echo "skip: test_tools__$1: $2"
-}
 
 # Runs `sluice ARGUMENTS`, output in $work/out and $work/err, status in $status.
 run() {
@@ -66,7 +34,7 @@ expect() { # NAME STATUS PATTERN...
 start_engine() {
 	"$BIN/sluice-engine" --name x --wal "$work/wal" --format --wal-size 64M --reports drop \
 		--hugepages off --cpu none 2>> "$work/engine.err" &
-	engine=$!
+	child=$!
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		[ -e "$SLUICE_SHM_DIR/sluice.x.cmd" ] && "$BIN/sluice" stat -n x --once \
 			> /dev/null 2>&1 && return
@@ -78,9 +46,9 @@ start_engine() {
 }
 
 stop_engine() { # SIGNAL
-	kill "-$1" "$engine"
-	wait "$engine" 2> /dev/null
-	engine=
+	kill "-$1" "$child"
+	wait "$child" 2> /dev/null
+	child=
 }
 
 feed() { # COUNT ARGUMENTS...
@@ -360,9 +328,9 @@ test_follow() {
 
 # Observers open read-only, take no lock, write no byte.
 test_harmless() {
-	followers=$(cat "/proc/$engine/task/$engine/children" 2> /dev/null)
+	followers=$(cat "/proc/$child/task/$child/children" 2> /dev/null)
 	# shellcheck disable=SC2086 # a list of numbers
-	kill -STOP "$engine" $followers
+	kill -STOP "$child" $followers
 	before=$(cat "$SLUICE_SHM_DIR"/sluice.x.* | cksum)
 	for command in 'ls' 'stat -n x --json -c 3 -i 20ms' 'book SYM1' 'inspect header x' \
 		'inspect slot 7 -n x.cmd' 'gc'; do
@@ -393,7 +361,7 @@ test_harmless() {
 		fi
 	fi
 	# shellcheck disable=SC2086 # a list of numbers
-	kill -CONT "$engine" $followers
+	kill -CONT "$child" $followers
 }
 
 test_gc_live() {

@@ -26,6 +26,19 @@ static void test_scenario__median_of_odd_and_even(void **state)
 	assert_true(near(odd[0], 9)); /* the input keeps its order: pairs belong together */
 }
 
+static void test_scenario__range_of_values(void **state)
+{
+	struct bench_scenario scenario = {.name = "x"};
+	struct bench_row *row = bench_row(&scenario, "row");
+	const double values[] = {3, 9, 1};
+
+	(void)state;
+	bench_set_range(row, "million_per_s", values, 3);
+	assert_true(near(bench_get(row, "million_per_s"), 3));
+	assert_true(near(bench_get(row, "million_per_s_min"), 1));
+	assert_true(near(bench_get(row, "million_per_s_max"), 9));
+}
+
 static void test_scenario__ratio_is_per_pair(void **state)
 {
 	struct bench_scenario scenario = {.name = "x"};
@@ -70,6 +83,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scenario__median_of_odd_and_even),
+		cmocka_unit_test(test_scenario__range_of_values),
 		cmocka_unit_test(test_scenario__ratio_is_per_pair),
 		cmocka_unit_test(test_scenario__values_by_key),
 		cmocka_unit_test(test_scenario__not_measured_leaves_no_numbers),

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "engine/core/core.h"
+#include "shm/event_names.h"
 
 #define FIXTURE_RING 4096u
 #define FIXTURE_TEXT 8192u
@@ -198,38 +199,6 @@ static inline struct sluice_command by_account(struct sluice_command c, uint32_t
 
 /* ----------------------------------------------------------------------------------- text */
 
-static inline const char *reason_name(uint32_t reason)
-{
-	static const char *const names[] = {
-		[SLUICE_REASON_NONE] = "none",
-		[SLUICE_REASON_UNKNOWN_COMMAND] = "unknown_command",
-		[SLUICE_REASON_UNKNOWN_SYMBOL] = "unknown_symbol",
-		[SLUICE_REASON_UNKNOWN_ORDER] = "unknown_order",
-		[SLUICE_REASON_DUPLICATE_ORDER] = "duplicate_order",
-		[SLUICE_REASON_DUPLICATE_COMMAND] = "duplicate_command",
-		[SLUICE_REASON_BAD_SIDE] = "bad_side",
-		[SLUICE_REASON_BAD_TYPE] = "bad_type",
-		[SLUICE_REASON_BAD_TIF] = "bad_tif",
-		[SLUICE_REASON_BAD_PRICE] = "bad_price",
-		[SLUICE_REASON_BAD_QTY] = "bad_qty",
-		[SLUICE_REASON_BAD_NAME] = "bad_name",
-		[SLUICE_REASON_SYMBOL_EXISTS] = "symbol_exists",
-		[SLUICE_REASON_TOO_MANY_SYMBOLS] = "too_many_symbols",
-		[SLUICE_REASON_TOO_MANY_ORDERS] = "too_many_orders",
-		[SLUICE_REASON_TOO_MANY_SESSIONS] = "too_many_sessions",
-		[SLUICE_REASON_WRONG_STATE] = "wrong_state",
-		[SLUICE_REASON_UNSUPPORTED] = "unsupported",
-		[SLUICE_REASON_NO_LIQUIDITY] = "no_liquidity",
-		[SLUICE_REASON_MALFORMED] = "malformed",
-		[SLUICE_REASON_TOO_MANY_LEVELS] = "too_many_levels",
-		[SLUICE_REASON_USER] = "user",
-		[SLUICE_REASON_IOC] = "ioc",
-		[SLUICE_REASON_MASS] = "mass",
-	};
-
-	return reason < sizeof(names) / sizeof(*names) && names[reason] ? names[reason] : "?";
-}
-
 static inline int report_text(const struct sluice_report *r, char *text, size_t bytes)
 {
 	unsigned long long id = r->order_id, maker = r->maker_order_id;
@@ -240,13 +209,13 @@ static inline int report_text(const struct sluice_report *r, char *text, size_t 
 	case SLUICE_REP_ACCEPTED:
 		return snprintf(text, bytes, "accepted %llu", id);
 	case SLUICE_REP_REJECTED:
-		return snprintf(text, bytes, "rejected %llu %s", id, reason_name(r->reason));
+		return snprintf(text, bytes, "rejected %llu %s", id, sluice_reason_name(r->reason));
 	case SLUICE_REP_TRADE:
 		return snprintf(text, bytes, "trade %llux%llu %lld@%lld %lld/%lld", id, maker, qty,
 				price, leaves, maker_leaves);
 	case SLUICE_REP_CANCELLED:
 		return snprintf(text, bytes, "cancelled %llu %lld %s", id, qty,
-				reason_name(r->reason));
+				sluice_reason_name(r->reason));
 	case SLUICE_REP_REDUCED:
 		return snprintf(text, bytes, "reduced %llu %lld left %lld", id, qty, leaves);
 	case SLUICE_REP_REPLACED:

@@ -25,7 +25,8 @@ static void expect_refusal(struct fixture *f, struct sluice_command c, enum slui
 	sluice_core_stats(f->core, &after);
 	assert_int_equal(f->sink.report_next - f->first, 1);
 	assert_int_equal(fixture_report(f, 0)->head.type, SLUICE_REP_REJECTED);
-	assert_string_equal(reason_name(fixture_report(f, 0)->reason), reason_name(reason));
+	assert_string_equal(sluice_reason_name(fixture_report(f, 0)->reason),
+			    sluice_reason_name(reason));
 	assert_int_equal(fixture_report(f, 0)->order_id, c.order_id);
 	assert_int_equal(after.orders_live, before.orders_live);
 	assert_int_equal(after.trades, before.trades);

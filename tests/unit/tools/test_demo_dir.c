@@ -79,10 +79,44 @@ static void test_demo_dir__says_when_it_cannot(void **state)
 	assert_string_equal(dir.path, "untouched");
 }
 
+static uint64_t commands_of(const char *content, size_t n, size_t bytes)
+{
+	char path[] = "/tmp/sluice-orders-XXXXXX";
+	const int fd = mkstemp(path);
+	uint64_t commands;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, n), n);
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	close(fd);
+	commands = sluice_demo_file_commands(path);
+	unlink(path);
+	return commands;
+}
+
+static void test_demo_dir__commands_of_a_file(void **state)
+{
+	int pipes[2];
+	char path[32];
+
+	(void)state;
+	assert_int_equal(commands_of("cmd,", 4, 8000), 1000 + 1024);
+	assert_int_equal(commands_of("cmd,", 4, 1u << 30), 1000000);
+	/* who knows what is in a compressed one, in a pipe, in one that cannot be opened */
+	assert_int_equal(commands_of("\x1f\x8b", 2, 8000), 1000000);
+	assert_int_equal(pipe(pipes), 0);
+	snprintf(path, sizeof(path), "/dev/fd/%d", pipes[0]);
+	assert_int_equal(sluice_demo_file_commands(path), 1000000);
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(sluice_demo_file_commands("/nonexistent/orders"), 1000000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_demo_dir__log_bytes),
+		cmocka_unit_test(test_demo_dir__commands_of_a_file),
 		cmocka_unit_test(test_demo_dir__is_made_in_tmpdir_and_removed),
 		cmocka_unit_test(test_demo_dir__says_when_it_cannot),
 	};
