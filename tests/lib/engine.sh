@@ -69,14 +69,14 @@ settle() {
 # says FILE PATTERN [COUNT]: within 60 s the file has COUNT lines (1) that match
 says() {
 	tries=3000
-	while [ "$(grep -c -e "$2" "$1" 2>/dev/null || :)" -lt "${3:-1}" ]; do
+	while found=$(grep -c -e "$2" "$1" 2>/dev/null); [ "${found:-0}" -lt "${3:-1}" ]; do
 		tries=$((tries - 1))
 		if [ "$tries" -eq 0 ]; then
 			echo "$(basename "$1") does not say: $2"
 			return 1
 		fi
 		pause_ms 20
-	done 2>/dev/null
+	done
 }
 ready() { says "$place/engine" ' ready ' "${1:-1}"; }
 
