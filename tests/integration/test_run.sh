@@ -61,21 +61,21 @@ else
 	echo 'pass: a process left behind is killed'
 fi
 # Two unit suites wait for each other, and two others would not stand each other.
-mkdir -p tests/unit/x
+mkdir -p tests/unit/wal
 for one in a b; do
 	other=b
 	[ "$one" = a ] || other=a
 	printf '%s\n' ": >met.$one" 'tries=40' \
 		"while [ ! -e met.$other ] && [ \$tries -gt 0 ]; do sleep 0.1; tries=\$((tries - 1)); done" \
-		"[ -e met.$other ]" >"tests/unit/x/$one.sh"
+		"[ -e met.$other ]" >"tests/unit/wal/$one.sh"
 	printf '%s\n' 'mkdir alone && sleep 0.3 && rmdir alone' >"tests/$one.sh"
 done
-if UNIT_JOBS=2 TIMEOUT=10 sh "$run" --profile release b tests/unit/x/a.sh tests/a.sh \
-	tests/unit/x/b.sh tests/b.sh >out; then
-	echo 'pass: UNIT_JOBS: unit suites at once, the others one by one'
+if UNIT_JOBS=2 TIMEOUT=10 sh "$run" --profile release b tests/unit/wal/a.sh tests/a.sh \
+	tests/unit/wal/b.sh tests/b.sh >out; then
+	echo 'pass: UNIT_JOBS: suites of core and log at once, the others one by one'
 else
 	failures=$((failures + 1))
-	echo 'fail: UNIT_JOBS: unit suites at once, the others one by one'
+	echo 'fail: UNIT_JOBS: suites of core and log at once, the others one by one'
 	cat out
 fi
 if SEED=17 sh "$run" --profile release b tests/one.sh | grep -q '^SEED=17 '; then
