@@ -380,17 +380,19 @@ static void tell_recovered(struct engine *engine, const struct engine_collector 
 }
 
 static void say_recovered(const struct engine *engine, const struct engine_collector *collector,
-			  const struct sluice_wal_position *position, uint64_t started_ns)
+			  const struct sluice_wal_position *position, uint64_t started_ns,
+			  uint64_t replay_ns)
 {
 	if (engine->wal)
 		sluice_cli_log(
 			ENGINE_PROGRAM,
 			"recovered_commands=%llu reports=%llu republished=%zu snapshot=%llu "
-			"snapshot_commands=%llu took_ms=%llu",
+			"snapshot_commands=%llu replay_ms=%llu took_ms=%llu",
 			(unsigned long long)(position->next_cmd_seq - position->start_cmd_seq),
 			(unsigned long long)(collector->sink.report_next - 1),
 			collector->report_count, (unsigned long long)position->snapshot,
 			(unsigned long long)(position->snapshot ? position->start_cmd_seq : 0),
+			(unsigned long long)(replay_ns / 1000000u),
 			(unsigned long long)((sluice_clock_ns() - started_ns) / 1000000u));
 }
 
@@ -400,6 +402,7 @@ int engine_recover(struct engine *engine, struct sluice_diag *diag)
 	const uint64_t started_ns = sluice_clock_ns();
 	struct sluice_wal_position position = {.start_report = 1, .start_md = 1};
 	struct engine_collector collector;
+	uint64_t replay_ns;
 	int rc = take_up(engine, existed, &position, diag);
 
 	if (rc)
@@ -415,8 +418,10 @@ int engine_recover(struct engine *engine, struct sluice_diag *diag)
 		collector.keep_from = position.reports_taken;
 	else
 		collector.keep_from = position.start_report;
+	replay_ns = sluice_clock_ns();
 	if (engine->wal)
 		rc = sluice_wal_replay(engine->wal, replay_block, &collector, diag);
+	replay_ns = sluice_clock_ns() - replay_ns;
 	if (!rc && !existed)
 		rc = make_rings(engine, &collector, &position, diag);
 	if (!rc)
@@ -424,7 +429,7 @@ int engine_recover(struct engine *engine, struct sluice_diag *diag)
 	if (!rc)
 		rc = begin(engine, &collector, diag);
 	if (!rc)
-		say_recovered(engine, &collector, &position, started_ns);
+		say_recovered(engine, &collector, &position, started_ns, replay_ns);
 	engine_collector_release(&collector);
 	return rc;
 }
