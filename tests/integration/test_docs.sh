@@ -6,20 +6,23 @@
 
 . tests/integration/lib.sh
 
-# Figures: the tables of README and docs/benchmarking.md are what the program makes of the result file.
-for page in README.md docs/benchmarking.md; do
-	result=$(sed -n 's/^<!-- figures: \(.*\) -->$/\1/p' "$page")
-	check "$page names its result file" [ -r "${result:-none}" ]
+# Figures: the tables of these pages are what the program makes of the result files they name.
+for page in README.md docs/benchmarking.md docs/benchmarking-wal.md; do
+	results=$(sed -n 's/^<!-- figures: \(.*\) -->$/\1/p' "$page")
+	check "$page names its result files" [ -n "$results" ]
 	brief=
 	[ "$page" = README.md ] && brief=--brief
-	# shellcheck disable=SC2086 # no word or one
-	"$bin/sluice-bench" table "$result" $brief >"$place/table" 2>"$place/error" ||
-		show "$place/error"
-	awk '/^<!-- figures: / { on = 1; next } /^<!-- end of figures -->$/ { on = 0 } on' "$page" |
-		sed '/^$/d' >"$place/shown"
-	sed '/^$/d' "$place/table" >"$place/made"
-	check "the table in $page is what sluice-bench makes of it" \
-		sh -c '[ -s "$1" ] && cmp "$1" "$2"' - "$place/made" "$place/shown"
+	for result in $results; do
+		# shellcheck disable=SC2086 # no word or one
+		"$bin/sluice-bench" table "$result" $brief >"$place/table" 2>"$place/error" ||
+			show "$place/error"
+		awk -v from="<!-- figures: $result -->" '$0 == from { on = 1; next }
+			/^<!-- end of figures -->$/ { on = 0 } on' "$page" |
+			sed '/^$/d' >"$place/shown"
+		sed '/^$/d' "$place/table" >"$place/made"
+		check "the table in $page is what sluice-bench makes of $result" \
+			sh -c '[ -s "$1" ] && cmp "$1" "$2"' - "$place/made" "$place/shown"
+	done
 done
 
 # Links between the documents.
