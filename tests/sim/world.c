@@ -110,8 +110,14 @@ static void spoil_log(enum sim_fault fault)
 	if (!spoils_left)
 		return;
 	if (fault == SIM_ROT_SUPER) {
+		const struct sluice_wal_super *newest = sim_disk_super();
+
+		/* the newest more often: it is the one that matters */
 		file = SLUICE_WAL_FILE_SUPER;
-		offset = sim_below(&dice, SLUICE_WAL_SUPER_COPIES) * SLUICE_WAL_ALIGN;
+		offset = newest && sim_chance(&dice, 750) ?
+				 newest->sequence % SLUICE_WAL_SUPER_COPIES :
+				 sim_below(&dice, SLUICE_WAL_SUPER_COPIES);
+		offset *= SLUICE_WAL_ALIGN;
 	} else if (fault == SIM_ROT_SNAPSHOT) {
 		file = SLUICE_WAL_FILE_SNAPSHOT + (uint32_t)sim_below(&dice, 2);
 		offset = sim_below(&dice, 3) * SLUICE_WAL_ALIGN;
@@ -187,6 +193,8 @@ bool sim_operate(void)
 		return false;
 	faults_left--;
 	plan_next_fault();
+	if (tempted && sim_chance(&dice, 150))
+		happen(SIM_ROT_SUPER); /* and then the power: what was just begun is not there */
 	happen(tempted ? SIM_POWER_CUT : sim_fault_choose(&dice, worst));
 	tempted = false;
 	return pending != SIM_FAULT_NONE;
