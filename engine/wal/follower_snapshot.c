@@ -72,8 +72,7 @@ bool follower_due(const struct sluice_follower *follower)
 		return follower->caught_up &&
 		       follower->io->ops->monotonic_ns(follower->io) - follower->whole_ns >=
 			       AGAIN_NS;
-	return since >= follower->super.segment_bytes ||
-	       (follower->caught_up && (since > 0 || is_used_up(follower)));
+	return since >= follower->super.segment_bytes || follower->caught_up;
 }
 
 /*

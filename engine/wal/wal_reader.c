@@ -228,7 +228,7 @@ int sluice_wal_reader_restore(struct sluice_wal_reader *reader, void *memory,
 {
 	int ret = -EBADMSG;
 
-	for (int i = 0; ret == -EBADMSG && i < RESTORE_TRIES; i++) {
+	for (int i = 0; i < RESTORE_TRIES; i++) {
 		const uint64_t sequence = reader->super.sequence;
 
 		ret = restore_once(reader, memory, ret_core, diag);

@@ -152,7 +152,7 @@ int sluice_wal_scan_next(struct sluice_wal_scan *scan,
 	if (!sluice_wal_scan_agrees(scan, &scan->fault) || sluice_wal_chain_at_end(&scan->chain))
 		return 0;
 	ret = check_here(scan, ret_header);
-	if (ret == 0 && scan->window_bytes > 0 && scan->window_offset != scan->chain.offset) {
+	if (ret == 0 && scan->window_offset != scan->chain.offset) {
 		/* The window may be older than the block: a live log grows. */
 		sluice_wal_scan_refresh(scan);
 		ret = check_here(scan, ret_header);

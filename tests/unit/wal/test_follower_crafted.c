@@ -202,6 +202,34 @@ static void test_follower_crafted__a_snapshot_that_ends_too_early(void **state)
 	assert_int_equal(follow(), 0);
 }
 
+/* It has read up to there, and then a superblock says that the log is another one at that place. */
+static void test_follower_crafted__a_snapshot_of_another_end(void **state)
+{
+	struct sluice_wal_snapshot *newest;
+	struct sluice_wal_super *super;
+	struct sluice_wal_place end;
+	struct sluice_wal *wal = NULL;
+
+	(void)state;
+	damage_make(&stage, DAMAGE_NONE);
+	assert_int_equal(sluice_wal_open_io(&wal, live_io(NULL), NULL, &diag), 0);
+	super = live_only_super();
+	newest = &super->snapshot[super->snapshot[1].sequence > super->snapshot[0].sequence];
+	sluice_wal_chain_place(&wal->chain, newest->place.report + wal->chain.reports_taken,
+			       newest->place.md, &end);
+	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
+	open_follower();
+	assert_int_equal(follow(), 0);
+	newest->place = end;
+	live_seal(super);
+	assert_int_equal(follow(), 0);
+	newest->place.cmd_seq++;
+	live_seal(super);
+	assert_int_equal(follow(), -EBADMSG);
+	assert_non_null(strstr(diag.text, "the log is damaged"));
+	assert_non_null(strstr(diag.text, "cmd_seq of a snapshot's place"));
+}
+
 #define crafted(test) cmocka_unit_test_teardown(test, teardown)
 
 int main(void)
@@ -212,6 +240,7 @@ int main(void)
 		crafted(test_follower_crafted__a_snapshot_of_another_state),
 		crafted(test_follower_crafted__witnesses_and_others),
 		crafted(test_follower_crafted__a_snapshot_that_ends_too_early),
+		crafted(test_follower_crafted__a_snapshot_of_another_end),
 	};
 
 	return cmocka_run_group_tests_name("follower_crafted", tests, NULL, NULL);

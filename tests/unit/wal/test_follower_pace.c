@@ -8,7 +8,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/lib/follow_fixture.h"
 
@@ -23,6 +25,7 @@ static const struct sluice_follower_options often = {.every_bytes = 300000};
 static struct sluice_wal_io_ops patched;
 static const struct sluice_wal_io_ops *real;
 static uint64_t clock_ns, snapshot_bytes;
+static bool unreadable;
 
 static int setup_world(void **state, uint32_t orders_max)
 {
@@ -31,6 +34,7 @@ static int setup_world(void **state, uint32_t orders_max)
 	follow_world_make(world, orders_max);
 	world->deep = orders_max > 0; /* many orders at rest: a snapshot is of several chunks */
 	clock_ns = snapshot_bytes = 0;
+	unreadable = false;
 	*state = world;
 	return 0;
 }
@@ -66,12 +70,19 @@ static int counting_write(struct sluice_wal_io *io, uint32_t file, uint64_t offs
 	return real->write(io, file, offset, data, bytes);
 }
 
+static int failing_read(struct sluice_wal_io *io, uint32_t file, uint64_t offset, void *data,
+			size_t bytes)
+{
+	return unreadable ? -EIO : real->read(io, file, offset, data, bytes);
+}
+
 static void patch_clock(struct sluice_wal_io *io)
 {
 	real = io->ops;
 	patched = *io->ops;
 	patched.monotonic_ns = clock_by_hand;
 	patched.write = counting_write;
+	patched.read = failing_read;
 	io->ops = &patched;
 }
 
@@ -257,6 +268,50 @@ static void test_follower_pace__insists_when_the_log_is_full(void **state)
 	sluice_follower_close(follower);
 }
 
+/* Its name comes in the moment when it would be written again. */
+static void test_follower_pace__writes_none_that_was_named_just_now(void **state)
+{
+	const struct sluice_follower_options lazy = {.every_bytes = NEVER};
+	struct follow_world *world = *state;
+	struct sluice_follower *follower = NULL;
+	uint64_t at;
+
+	follow_world_started(world);
+	follow_world_write(world, 17 * MIB);
+	assert_int_equal(follow_open(world, &lazy, patch_clock, &follower), 0);
+	assert_int_equal(follow_drain(world, follower), 0);
+	assert_int_equal(follow_world_offer(world, 1), 0);
+	assert_int_equal(follow_drain(world, follower), 0);
+	assert_int_equal(follow_view(follower).snapshot_whole, 2); /* of the log's end */
+	at = snapshot_bytes;
+	assert_int_equal(follow_world_offer(world, 2), 0);
+	clock_ns += 31 * NS_PER_S;
+	assert_true(sluice_follower_step(follower, &world->diag) >= 0);
+	assert_false(follow_view(follower).writing);
+	assert_int_equal(follow_view(follower).snapshot_named, 2);
+	assert_int_equal(follow_drain(world, follower), 0);
+	assert_true(snapshot_bytes == at);
+	sluice_follower_close(follower);
+	assert_true(follow_starts_from(world, 2));
+}
+
+/* While it writes slowly it looks how full the log is. */
+static void test_follower_pace__ends_with_a_log_that_cannot_be_read(void **state)
+{
+	const struct sluice_follower_options slow = {.every_bytes = 300000, .rate_bytes = 1};
+	struct follow_world *world = *state;
+	struct sluice_follower *follower = begun(world, &slow);
+
+	assert_int_equal(sluice_follower_step(follower, &world->diag), 1);
+	unreadable = true;
+	assert_int_equal(sluice_follower_step(follower, &world->diag), 0); /* not yet time */
+	clock_ns += NS_PER_S;
+	assert_int_equal(sluice_follower_step(follower, &world->diag), -EIO);
+	assert_non_null(strstr(world->diag.text, "wal-"));
+	sluice_follower_close(follower);
+	assert_true(follow_starts_from(world, 2));
+}
+
 #define with_world(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define with_deep_world(test) cmocka_unit_test_setup_teardown(test, setup_deep, teardown)
 
@@ -270,6 +325,8 @@ int main(void)
 		with_world(test_follower_pace__drains_a_full_log),
 		with_world(test_follower_pace__moves_on_a_log_that_is_used_up),
 		with_world(test_follower_pace__insists_when_the_log_is_full),
+		with_world(test_follower_pace__writes_none_that_was_named_just_now),
+		with_deep_world(test_follower_pace__ends_with_a_log_that_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests_name("follower_pace", tests, NULL, NULL);

@@ -174,6 +174,49 @@ static void test_wal_flip__a_place_that_is_named_already_is_refused(void **state
 	store_header(stage, 2, &good);
 }
 
+/* Number 4 in number 2's file leaves the log's start at number 1: the superblock would be valid. */
+static void test_wal_flip__a_place_before_the_newest_ones_is_refused(void **state)
+{
+	struct flip_stage *stage = *state;
+	struct sluice_snapshot_header header;
+
+	assert_int_equal(wal_life_name(&stage->life, 2), 0);
+	load_header(stage, 2, &header);
+	header.sequence = 4;
+	header.place = stage->places[1];
+	store_header(stage, 4, &header);
+	refused(stage, 4, -EBADMSG, "not after block");
+}
+
+/* The log begins there anyhow. */
+static void test_wal_flip__the_first_blocks_place_is_refused(void **state)
+{
+	struct flip_stage *stage = *state;
+	struct sluice_wal_snapshot newest, before;
+	struct sluice_wal *wal;
+
+	wal_life_close(&stage->life, false);
+	wal_fixture_remove(&stage->fixture);
+	wal_life_make(&stage->fixture, SLUICE_WAL_SEGMENT_BYTES_MIN);
+	assert_int_equal(wal_fixture_open_faulty(&stage->fixture, &wal, &stage->io, NULL), 0);
+	assert_int_equal(wal_life_recover(&stage->life, wal), 0);
+	flip_save(stage, 1);
+	assert_int_equal(stage->places[1].block_seq, 0);
+	assert_int_equal(wal_life_start(&stage->life), 0);
+	flip_write_blocks(&stage->life, 3);
+	wal_life_take_reports(&stage->life);
+	refused(stage, 1, -EBADMSG, "not after block 0");
+	memset(&newest, 0xa5, sizeof(newest));
+	before = newest;
+	assert_false(sluice_wal_snapshot_newest(wal, &newest));
+	assert_memory_equal(&newest, &before, sizeof(newest));
+	flip_save(stage, 1);
+	assert_int_equal(wal_life_name(&stage->life, 1), 0);
+	assert_true(sluice_wal_snapshot_newest(wal, &newest));
+	assert_int_equal(newest.sequence, 1);
+	assert_memory_equal(&newest.place, &stage->places[1], sizeof(newest.place));
+}
+
 static void test_wal_flip__a_rotten_header_is_refused(void **state)
 {
 	struct flip_stage *stage = *state;
@@ -278,6 +321,39 @@ static void test_wal_flip__the_logs_very_end_can_be_named(void **state)
 	flip_recovers(stage, 2, stage->life.cmd_seq);
 }
 
+/* Nothing of it is on the disk yet: what its header will say is known. */
+static void test_wal_flip__a_block_being_filled_must_continue_it(void **state)
+{
+	struct flip_stage *stage = *state;
+	struct wal_life *life = &stage->life;
+	struct sluice_snapshot_header header;
+	struct sluice_command *record;
+	uint32_t room;
+
+	flip_save(stage, 2);
+	record = sluice_wal_reserve(life->wal, sluice_core_chain_hash(life->core),
+				    life->sink.report_next, &room);
+	assert_non_null(record);
+	wal_life_command(life->cmd_seq, record);
+	sluice_core_apply(life->core, record, life->cmd_seq++, &life->sink);
+	sluice_wal_append(life->wal, 1);
+	wal_life_take_reports(life);
+	load_header(stage, 2, &header);
+	header.chain_hash++;
+	store_header(stage, 2, &header);
+	refused(stage, 2, -EBADMSG, "not of the log's end");
+	header.chain_hash--;
+	header.place.report++;
+	store_header(stage, 2, &header);
+	refused(stage, 2, -EBADMSG, "not of the log's end");
+	header.place.report--;
+	store_header(stage, 2, &header);
+	assert_int_equal(wal_life_name(life, 2), 0);
+	assert_int_equal(sluice_wal_submit(life->wal), 0);
+	assert_int_equal(wal_life_settle(life), 0);
+	flip_recovers(stage, 2, life->cmd_seq);
+}
+
 /* A newest snapshot that rotted is passed over: the next one goes into its file. */
 static void test_wal_flip__a_rotten_newest_one_is_the_one_to_be_replaced(void **state)
 {
@@ -318,6 +394,9 @@ int main(void)
 		with_stage(test_wal_flip__only_what_is_durable_can_be_named),
 		with_stage(test_wal_flip__a_block_in_flight_is_known_from_memory),
 		with_stage(test_wal_flip__the_logs_very_end_can_be_named),
+		with_stage(test_wal_flip__a_block_being_filled_must_continue_it),
+		with_stage(test_wal_flip__a_place_before_the_newest_ones_is_refused),
+		with_stage(test_wal_flip__the_first_blocks_place_is_refused),
 		with_stage(test_wal_flip__a_rotten_newest_one_is_the_one_to_be_replaced),
 	};
 	const int failed = cmocka_run_group_tests_name("wal_flip_refusals", refusals, flip_setup,

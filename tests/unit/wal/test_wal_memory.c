@@ -173,6 +173,88 @@ static void test_wal_memory__is_short_for_a_cut(void **state)
 	assert_int_equal(damage_digest(&stage.disk), stage.original);
 }
 
+static struct sluice_wal_io_ops patched;
+static const struct sluice_wal_io_ops *real;
+static struct hog *taken;
+
+/* All that a look at the log needs is there by now; what comes after it finds nothing. */
+static int lock_and_take_all(struct sluice_wal_io *io, enum sluice_wal_io_part part,
+			     uint64_t wait_ns, struct sluice_diag *why)
+{
+	if (!taken) {
+		allow(mapped_bytes());
+		taken = take_all();
+	}
+	return real->lock(io, part, wait_ns, why);
+}
+
+static void test_wal_memory__is_short_for_the_block_that_cuts(void **state)
+{
+	struct sluice_wal_loss loss;
+	struct sluice_wal_io *io;
+	int ret;
+
+	(void)state;
+	skip_where_memory_is_not_ours();
+	damage_make(&stage, DAMAGE_PAYLOAD);
+	io = mem_disk_io(&stage.disk);
+	real = io->ops;
+	patched = *real;
+	patched.lock = lock_and_take_all;
+	io->ops = &patched;
+	ret = sluice_wal_truncate_io(io, stage.backup, &loss, &diag);
+	assert_non_null(taken);
+	give_all(taken);
+	taken = NULL;
+	allow(RLIM_INFINITY);
+	assert_int_equal(ret, -ENOMEM);
+	assert_non_null(strstr(diag.text, "no memory for a block"));
+	assert_int_equal(access(stage.backup, F_OK), -1);
+	assert_int_equal(damage_digest(&stage.disk), stage.original);
+}
+
+static int sync_and_take_all(struct sluice_wal_io *io, uint32_t file)
+{
+	const int ret = real->sync(io, file);
+
+	if (file == SLUICE_WAL_FILE_SNAPSHOT + 1 && !taken) {
+		allow(mapped_bytes());
+		taken = take_all();
+	}
+	return ret;
+}
+
+/* The older one's file is given up by then; the newest one is as good as before. */
+static void test_wal_memory__is_short_for_a_followers_snapshot(void **state)
+{
+	const struct sluice_follower_options often = {.every_bytes = 1};
+	struct sluice_wal_io *io;
+	struct sluice_follower *follower = NULL;
+	struct sluice_wal *wal = NULL;
+	int ret = 1;
+
+	(void)state;
+	skip_where_memory_is_not_ours();
+	damage_make(&stage, DAMAGE_NONE);
+	io = mem_disk_io(&stage.disk);
+	real = io->ops;
+	patched = *real;
+	patched.sync = sync_and_take_all;
+	io->ops = &patched;
+	assert_int_equal(sluice_follower_open(&follower, io, &often, &diag), 0);
+	for (int i = 0; ret > 0 && i < 100; i++)
+		ret = sluice_follower_step(follower, &diag);
+	give_all(taken);
+	taken = NULL;
+	allow(RLIM_INFINITY);
+	sluice_follower_close(follower);
+	assert_int_equal(ret, -ENOMEM);
+	assert_non_null(strstr(diag.text, "snapshot 3 in snap-1: Cannot allocate memory"));
+	assert_int_equal(sluice_wal_open_io(&wal, mem_disk_io(&stage.disk), NULL, &diag), 0);
+	assert_int_equal(wal->position.snapshot, 2);
+	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
+}
+
 static void test_wal_memory__is_short_for_a_snapshot(void **state)
 {
 	struct sluice_snapshot_writer writer;
@@ -205,7 +287,11 @@ int main(void)
 		cmocka_unit_test_teardown(test_wal_memory__is_short_for_those_who_only_read,
 					  clean_up),
 		cmocka_unit_test_teardown(test_wal_memory__is_short_for_a_cut, clean_up),
+		cmocka_unit_test_teardown(test_wal_memory__is_short_for_the_block_that_cuts,
+					  clean_up),
 		cmocka_unit_test_teardown(test_wal_memory__is_short_for_a_snapshot, clean_up),
+		cmocka_unit_test_teardown(test_wal_memory__is_short_for_a_followers_snapshot,
+					  clean_up),
 	};
 
 	return cmocka_run_group_tests_name("wal_memory", tests, NULL, NULL);

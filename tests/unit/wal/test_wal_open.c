@@ -211,6 +211,19 @@ static void test_wal_open__refuses_impossible_options(void **state)
 	assert_null(wal);
 }
 
+static void test_wal_open__needs_no_options(void **state)
+{
+	struct wal_fixture *fixture = *state;
+	struct sluice_wal *wal = NULL;
+
+	assert_int_equal(sluice_wal_open(&wal, fixture->dir, NULL, &fixture->diag), 0);
+	assert_int_equal(wal_fixture_replay(wal, &fixture->diag), 5);
+	assert_int_equal(wal_fixture_start_wal(fixture, wal), 0);
+	assert_int_equal(wal_fixture_block(wal, 7), 0);
+	assert_int_equal(sluice_wal_close(wal, true, NULL), 0);
+	assert_int_equal(wal_fixture_count(fixture, NULL), 12);
+}
+
 static void test_wal_open__opening_and_closing_writes_nothing(void **state)
 {
 	struct wal_fixture *fixture = *state;
@@ -233,6 +246,7 @@ int main(void)
 		with_log(test_wal_open__a_missing_segment_of_another_version_is_no_damage),
 		with_log(test_wal_open__holes_are_zeros),
 		with_log(test_wal_open__refuses_impossible_options),
+		with_log(test_wal_open__needs_no_options),
 		with_log(test_wal_open__opening_and_closing_writes_nothing),
 	};
 

@@ -176,6 +176,30 @@ static void test_wal_reread__and_cannot_be_read_again(void **state)
 	assert_true(n > 20);
 }
 
+/* Back to before what the window holds, as a judge goes who has looked ahead. */
+static void test_wal_reread__what_lies_before_the_window(void **state)
+{
+	static const uint64_t offsets[] = {ACROSS, 0, SLUICE_WAL_ALIGN, ACROSS, ACROSS / 2, 0};
+	unsigned char *window = aligned_alloc(SLUICE_WAL_ALIGN, SLUICE_WAL_SCAN_BYTES);
+	struct sluice_wal_super super = *live_copy(0);
+	struct sluice_wal_io *io = live_io(NULL);
+	struct sluice_wal_scan scan;
+	int error = 0;
+
+	(void)state;
+	assert_non_null(window);
+	sluice_wal_scan_init(&scan, io, &super, &super.start, window);
+	for (uint32_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		const void *page = sluice_wal_scan_load(&scan, 0, offsets[i], SLUICE_WAL_ALIGN,
+							&error);
+
+		assert_non_null(page);
+		assert_memory_equal(page, stage.disk.files[0] + offsets[i], SLUICE_WAL_ALIGN);
+	}
+	io->ops->close(io);
+	free(window);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +207,8 @@ int main(void)
 						setup, clean_up),
 		cmocka_unit_test_setup_teardown(test_wal_reread__behind_the_end, setup, clean_up),
 		cmocka_unit_test_setup_teardown(test_wal_reread__and_cannot_be_read_again, setup,
+						clean_up),
+		cmocka_unit_test_setup_teardown(test_wal_reread__what_lies_before_the_window, setup,
 						clean_up),
 	};
 

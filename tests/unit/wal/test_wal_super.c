@@ -220,6 +220,64 @@ static void test_wal_super__both_newest_copies_rotten_never_bring_an_epoch_back(
 	assert_int_equal(position.closed, 1);
 }
 
+/* The mark of a clean end is in the copies before the two that a later start wrote. */
+static void test_wal_super__a_mark_of_an_earlier_end_is_no_clean_end(void **state)
+{
+	struct wal_fixture *fixture = *state;
+	struct sluice_wal_position position;
+	struct sluice_wal *wal = wal_fixture_start(fixture);
+	struct sluice_wal_super super;
+	uint64_t newest = 0;
+
+	assert_int_equal(sluice_wal_close(wal, true, NULL), 0);
+	wal = wal_fixture_start(fixture);
+	assert_int_equal(wal_fixture_block(wal, 5), 0);
+	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		read_copy(fixture, i, &super);
+		if (super.sequence > newest)
+			newest = super.sequence;
+	}
+	wal_fixture_flip(fixture, SUPER, newest % 4 * 4096 + 100, 0);
+	wal_fixture_flip(fixture, SUPER, (newest - 1) % 4 * 4096 + 100, 0);
+	read_copy(fixture, (newest - 2) % 4, &super);
+	assert_true(super.close_block_seq > 0);
+	assert_int_equal(wal_fixture_count(fixture, &position), 20);
+	assert_int_equal(position.closed, 0);
+	assert_true(position.next_block_seq > super.close_block_seq + 1);
+}
+
+/* Those that say of a number what the caller was told, and name no later one. */
+static void test_wal_super__counts_the_copies_that_name_a_snapshot(void **state)
+{
+	static unsigned char area[4 * 4096];
+	struct sluice_wal_snapshot newest = {.sequence = 2, .bytes = 4096, .state_hash = 77};
+	struct sluice_wal_super super, other;
+
+	read_copy(*state, 1, &super);
+	newest.place = super.start;
+	super.snapshot[0] = newest;
+	for (uint32_t i = 0; i < 4; i++) {
+		super.super_crc = sluice_wal_super_checksum(&super);
+		sluice_wal_super_page(&super, area + i * 4096);
+	}
+	assert_int_equal(sluice_wal_super_naming(area, &newest), 4);
+	other = super;
+	other.snapshot[0].state_hash++; /* the same number, another snapshot */
+	other.super_crc = sluice_wal_super_checksum(&other);
+	sluice_wal_super_page(&other, area);
+	assert_int_equal(sluice_wal_super_naming(area, &newest), 3);
+	assert_int_equal(sluice_wal_super_naming(area, &other.snapshot[0]), 1);
+	other = super;
+	other.snapshot[1] = newest;
+	other.snapshot[1].sequence = 3;
+	other.super_crc = sluice_wal_super_checksum(&other);
+	sluice_wal_super_page(&other, area + 4096);
+	assert_int_equal(sluice_wal_super_naming(area, &newest), 2);
+	area[2 * 4096 + 100] ^= 1;
+	assert_int_equal(sluice_wal_super_naming(area, &newest), 1);
+}
+
 #define with_log(test) cmocka_unit_test_setup_teardown(test, setup, wal_fixture_teardown)
 
 int main(void)
@@ -235,6 +293,8 @@ int main(void)
 		with_log(test_wal_super__a_newer_copy_in_the_wrong_place_is_refused),
 		with_log(test_wal_super__another_version_or_other_rules_are_not_damage),
 		with_log(test_wal_super__both_newest_copies_rotten_never_bring_an_epoch_back),
+		with_log(test_wal_super__a_mark_of_an_earlier_end_is_no_clean_end),
+		with_log(test_wal_super__counts_the_copies_that_name_a_snapshot),
 	};
 
 	return cmocka_run_group_tests_name("wal_super", tests, NULL, NULL);
