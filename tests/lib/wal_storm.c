@@ -439,8 +439,9 @@ int wal_storm_finish(struct wal_storm *storm)
 		rc = wal_storm_look(storm);
 	if (!rc)
 		rc = wal_storm_reach(storm, storm->history.noted);
+	/* more, where a producer that was killed had put more than 500 into the ring unseen */
 	for (uint32_t i = 0; !rc && i < WAL_STORM_SOURCES; i++)
-		if (storm->history.sources[i].executed != count + 500)
+		if (storm->history.sources[i].executed < count + 500)
 			rc = wal_storm_wrong(storm, EBADMSG,
 					     "lost: %llu of %llu commands of source %u executed",
 					     (unsigned long long)storm->history.sources[i].executed,
