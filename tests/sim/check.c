@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/wal/snapshot.h"
+#include "tests/sim/check_internal.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/roles.h"
 #include "tests/sim/segment.h"
@@ -21,14 +22,7 @@
 #define REPORTS_MAX 32768u
 #define CORE_BYTES_MAX (1u << 20)
 
-struct block {
-	struct sluice_wal_block_header header;
-	uint64_t offset;
-	uint32_t commands; /* index of the first in `commands` */
-	bool landed;	   /* whole, on stable media */
-};
-
-static struct block blocks[BLOCKS_MAX];
+static struct sim_block blocks[BLOCKS_MAX];
 static uint64_t blocks_end; /* written so far, without what was cut */
 static uint64_t durable;    /* blocks below are on stable media, all of them */
 static struct sluice_command commands[2 * COMMANDS_MAX]; /* as written, cut ones too */
@@ -71,6 +65,7 @@ void sim_check_reset(const struct sluice_core_options *limits, uint32_t chosen_w
 		.md_limit = UINT64_MAX,
 		.make_room = make_room,
 	};
+	sim_cut_reset();
 	blocks_end = durable = executed = executed_commands = 0;
 	commands_used = 0;
 	window = chosen_window;
@@ -102,7 +97,7 @@ bool sim_check_page(uint64_t chance, uint32_t *ret_file, uint64_t *ret_offset)
 {
 	const struct sluice_wal_super *super = sim_disk_super();
 	const uint64_t start = super ? super->start.block_seq : 0;
-	const struct block *block;
+	const struct sim_block *block;
 
 	if (start >= blocks_end)
 		return false;
@@ -128,7 +123,7 @@ bool sim_check_is_residual(void)
 /* The next block in order, by the reference core. */
 static void execute_next(void)
 {
-	const struct block *block = &blocks[executed];
+	const struct sim_block *block = &blocks[executed];
 	const struct sluice_wal_block_header *header = &block->header;
 	const bool has_state = header->flags & (SLUICE_WAL_DATA | SLUICE_WAL_OPEN);
 
@@ -163,6 +158,11 @@ static void advance(void)
 		execute_next();
 }
 
+const struct sluice_command *sim_check_command(uint64_t cmd_seq)
+{
+	return cmd_seq < executed_commands ? &commands[order[cmd_seq]] : NULL;
+}
+
 /* ------------------------------------------------------------------------------------- blocks */
 
 /* Some block behind `seq` says that it was durable, so it cannot have gone unnoticed. */
@@ -174,6 +174,34 @@ static bool is_witnessed(uint64_t seq)
 	return false;
 }
 
+static bool is_whole(const struct sim_block *block)
+{
+	return sim_disk_is_whole_on_media(&block->header, block->offset);
+}
+
+/* What follows the durable blocks on the media: those written last, or older ones that were cut. */
+static void believe_media(void)
+{
+	for (uint64_t seq = durable;; seq++) {
+		const struct sim_block *cut = NULL;
+
+		if (seq < blocks_end && is_whole(&blocks[seq]))
+			blocks[seq].landed = true;
+		if (seq >= blocks_end || !blocks[seq].landed)
+			cut = sim_cut_find(seq, seq ? sluice_wal_link(&blocks[seq - 1].header) : 0);
+		if (cut) {
+			sim_trace("block %llu of epoch %llu, cut by epoch %llu, is whole again", seq,
+				  cut->header.epoch, blocks[seq].header.epoch, 0);
+			blocks[seq] = *cut;
+			blocks[seq].landed = true;
+			blocks_end = seq + 1;
+		}
+		if (seq >= blocks_end)
+			break;
+	}
+	advance();
+}
+
 /* A newer epoch writes over what it cut. */
 static void cut(const struct sluice_wal_block_header *header)
 {
@@ -182,6 +210,7 @@ static void cut(const struct sluice_wal_block_header *header)
 
 	sim_trace("epoch %llu begins with block %llu, %llu were written", header->epoch, seq,
 		  blocks_end, 0);
+	believe_media();
 	if (seq > blocks_end)
 		sim_fail("I7", "epoch %u builds on block %llu, but the newest is %llu",
 			 header->epoch, (unsigned long long)seq - 1,
@@ -189,8 +218,7 @@ static void cut(const struct sluice_wal_block_header *header)
 	while (executed < seq)
 		execute_next();
 	for (uint64_t i = 0; i < seq; i++)
-		if (!damaged && i >= durable && !sim_disk_is_whole_on_media(&blocks[i].header,
-								blocks[i].offset))
+		if (!damaged && i >= durable && !is_whole(&blocks[i]))
 			sim_fail("I2", "epoch %u builds on block %llu, which is not on stable "
 				 "media", header->epoch, (unsigned long long)i);
 	lost = gate > header->first_cmd_seq || visible > header->report_first;
@@ -207,7 +235,8 @@ static void cut(const struct sluice_wal_block_header *header)
 			 (unsigned long long)header->first_cmd_seq,
 			 (unsigned long long)header->report_first, (unsigned long long)executed,
 			 (unsigned long long)visible, (unsigned long long)gate);
-	blocks_end = seq;
+	while (blocks_end > seq)
+		sim_cut_keep(&blocks[--blocks_end]);
 	if (durable < seq)
 		durable = seq;
 }
@@ -275,7 +304,7 @@ void sim_check_submit(uint32_t file, uint64_t offset, const void *data)
 {
 	const struct sluice_wal_block_header *header = data;
 	const uint64_t seq = header->block_seq;
-	struct block *block;
+	struct sim_block *block;
 
 	if (header->segment_no % SLUICE_WAL_SEGMENTS != file)
 		sim_fail("I4", "block %llu of segment %u is written to file %u",
@@ -323,11 +352,7 @@ void sim_check_landed(const void *data)
 
 void sim_check_media(void)
 {
-	for (uint64_t i = durable; i < blocks_end; i++)
-		if (!blocks[i].landed)
-			blocks[i].landed = sim_disk_is_whole_on_media(&blocks[i].header,
-								      blocks[i].offset);
-	advance();
+	believe_media();
 }
 
 void sim_check_super(const struct sluice_wal_super *super, bool by_living)
@@ -458,37 +483,4 @@ void sim_check_place(const struct sluice_wal_place *place)
 		sim_fail("snapshot", "a snapshot at block %llu, command %llu: the durable log has "
 			 "blocks below %llu", (unsigned long long)seq,
 			 (unsigned long long)place->cmd_seq, (unsigned long long)durable);
-}
-
-/* ------------------------------------------------------------------------------------ the end */
-
-void sim_check_end(const uint64_t last[SIM_PRODUCERS], bool complete)
-{
-	uint64_t next[SIM_PRODUCERS] = {1, 1, 1};
-
-	for (uint64_t i = 0; i < executed_commands; i++) {
-		const struct sluice_command *command = &commands[order[i]];
-		const uint32_t source = command->session - 1;
-		struct sluice_command expected;
-
-		if (command->head.type == SLUICE_CMD_VOID)
-			continue;
-		if (source >= SIM_PRODUCERS || command->client_seq > next[source])
-			sim_fail("I13", "command %llu is number %llu of session %u, expected was "
-				 "%llu", (unsigned long long)i,
-				 (unsigned long long)command->client_seq, command->session,
-				 source < SIM_PRODUCERS ? (unsigned long long)next[source] : 0ull);
-		sim_command(source, command->client_seq, &expected);
-		expected.head.participant = command->head.participant;
-		expected.send_ns = command->send_ns;
-		if (memcmp(&expected, command, sizeof(expected)))
-			sim_fail("I13", "command %llu is not what session %u sent as number %llu",
-				 (unsigned long long)i, command->session,
-				 (unsigned long long)command->client_seq);
-		next[source] += command->client_seq == next[source];
-	}
-	for (uint32_t i = 0; complete && i < SIM_PRODUCERS; i++)
-		if (next[i] != last[i] + 1)
-			sim_fail("I13", "session %u sent %llu commands, executed were %llu", i + 1,
-				 (unsigned long long)last[i], (unsigned long long)next[i] - 1);
 }
