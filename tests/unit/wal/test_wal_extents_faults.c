@@ -20,8 +20,7 @@
 #include <unistd.h>
 
 #include "engine/wal/wal_extents.h"
-#include "tests/lib/sys_fault.h"
-#include "tests/lib/wal_disk.h"
+#include "tests/unit/wal/fault_stage.h"
 
 #define PLACE "/var/tmp"
 #define KIB 1024u
@@ -34,14 +33,7 @@ static const long filtered[] = {SYS_pread64, SYS_pwrite64, SYS_ioctl,
 
 static int filter(void)
 {
-	return sys_fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0])) ? 77 : 0;
-}
-
-static void always(long number, int64_t (*ask)(const uint64_t *args))
-{
-	const struct sys_fault fault = {number, 1, SYS_FAULT_ASK, true, ask};
-
-	sys_fault_set(&fault, 1);
+	return fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0]));
 }
 
 /* A hole, then bytes that are not zero. */
@@ -145,7 +137,7 @@ static int failing_calls(struct wal_fixture *fixture)
 	};
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!sys_fault_is_sanitizers(kinds[i].number) &&
 		    fail_each(fixture, kinds[i].number, kinds[i].error, kinds[i].passes))
@@ -212,21 +204,21 @@ static int strange_maps(struct wal_fixture *fixture)
 	uint64_t left = 77;
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	if (fd < 0)
 		return 1;
-	always(SYS_ioctl, too_many);
+	fault_always(SYS_ioctl, SYS_FAULT_ASK, too_many);
 	if (sluice_wal_extents_look(fd, FILE_BYTES, &found) || found.unwritten_bytes ||
 	    found.shared_bytes)
 		return 2;
-	always(SYS_ioctl, empty_ones);
+	fault_always(SYS_ioctl, SYS_FAULT_ASK, empty_ones);
 	if (sluice_wal_extents_look(fd, FILE_BYTES, &found) != -EIO)
 		return 3;
-	always(SYS_ioctl, all_shared);
+	fault_always(SYS_ioctl, SYS_FAULT_ASK, all_shared);
 	if (sluice_wal_extents_look(fd, FILE_BYTES, &found) ||
 	    found.unwritten_bytes != HOLE_BYTES || found.shared_bytes != FILE_BYTES - HOLE_BYTES)
 		return 4;
-	always(SYS_ioctl, never_written);
+	fault_always(SYS_ioctl, SYS_FAULT_ASK, never_written);
 	if (sluice_wal_extents_mend(fd, FILE_BYTES, &left) || left != FILE_BYTES || !is_whole(fd))
 		return 5;
 	return close(fd) ? 6 : 0;
@@ -238,8 +230,8 @@ static int told(struct wal_fixture *fixture)
 	struct sluice_wal *wal;
 
 	if (filter())
-		return 77;
-	always(SYS_ioctl, never_written);
+		return FAULT_NO_FILTERS;
+	fault_always(SYS_ioctl, SYS_FAULT_ASK, never_written);
 	if (sluice_wal_format(fixture->dir, &fixture->options, &fixture->diag))
 		return 1;
 	if (wal_fixture_open(fixture, &wal))
@@ -248,7 +240,7 @@ static int told(struct wal_fixture *fixture)
 	    !strstr(sluice_wal_mended_text(wal), "first wal-00, were never written and now are"))
 		return 3;
 	sluice_wal_close(wal, false, NULL);
-	always(SYS_ioctl, all_shared);
+	fault_always(SYS_ioctl, SYS_FAULT_ASK, all_shared);
 	if (wal_fixture_open(fixture, &wal))
 		return 4;
 	if (strncmp(sluice_wal_mended_text(wal), "1", 1) ||
@@ -263,7 +255,6 @@ static void run(struct wal_fixture *fixture, int (*body)(struct wal_fixture *), 
 	struct sluice_wal_extents_found found;
 	const int fd = make_file(fixture);
 	char path[320];
-	int status;
 
 	if (sluice_wal_extents_look(fd, FILE_BYTES, &found) == -EOPNOTSUPP) {
 		close(fd);
@@ -273,12 +264,7 @@ static void run(struct wal_fixture *fixture, int (*body)(struct wal_fixture *), 
 	close(fd);
 	wal_fixture_path(fixture, SLUICE_WAL_FILE_SUPER, path);
 	unlink(path);
-	status = wal_disk_in_child(body, fixture);
-	if (status == 77) {
-		print_message("skip: %s: system call filters cannot ask here\n", test);
-		skip();
-	}
-	assert_int_equal(status, 0);
+	fault_run(fixture, body, test);
 }
 
 static void test_wal_extents_faults__mending_goes_on_next_time(void **state)

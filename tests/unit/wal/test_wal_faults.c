@@ -17,8 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tests/lib/sys_fault.h"
-#include "tests/lib/wal_disk.h"
+#include "tests/unit/wal/fault_stage.h"
 
 #define SEGMENT_BYTES (4u * SLUICE_WAL_SEGMENT_BYTES_MIN)
 #define SUPER_BYTES (SLUICE_WAL_SUPER_COPIES * SLUICE_WAL_ALIGN)
@@ -193,7 +192,7 @@ static int all_kinds(struct wal_fixture *fixture)
 	if (live(fixture) || live(fixture)) /* also what libc takes once and keeps */
 		return 2;
 	if (sys_fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0])))
-		return 77;
+		return FAULT_NO_FILTERS;
 	if (live(fixture))
 		return 3;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -206,17 +205,10 @@ static int all_kinds(struct wal_fixture *fixture)
 static void survives(struct wal_fixture *fixture, uint32_t backend, uint32_t every,
 		     const char *test)
 {
-	int status;
-
 	fixture->options.backend = backend;
 	stride = every;
 	wal_fixture_peek(fixture, SLUICE_WAL_FILE_SUPER, 0, super, sizeof(super));
-	status = wal_disk_in_child(all_kinds, fixture);
-	if (status == 77) {
-		print_message("skip: %s: system call filters cannot ask here\n", test);
-		skip();
-	}
-	assert_int_equal(status, 0);
+	fault_run(fixture, all_kinds, test);
 	assert_true(wal_fixture_count(fixture, NULL) > 0);
 }
 

@@ -16,8 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tests/lib/sys_fault.h"
-#include "tests/lib/wal_disk.h"
+#include "tests/unit/wal/fault_stage.h"
 
 #define SEGMENT_BYTES (4u * SLUICE_WAL_SEGMENT_BYTES_MIN)
 #define STRIDE 3u
@@ -148,7 +147,7 @@ static int begin(struct wal_fixture *fixture)
 {
 	if (format(fixture) || wal_fixture_count(fixture, NULL))
 		return 2;
-	return sys_fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0])) ? 77 : 0;
+	return fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0]));
 }
 
 static int all_kinds(struct wal_fixture *fixture)
@@ -191,17 +190,6 @@ static int in_pairs(struct wal_fixture *fixture)
 	return ret;
 }
 
-static void run(struct wal_fixture *fixture, int (*body)(struct wal_fixture *), const char *test)
-{
-	int status = wal_disk_in_child(body, fixture);
-
-	if (status == 77) {
-		print_message("skip: %s: system call filters cannot ask here\n", test);
-		skip();
-	}
-	assert_int_equal(status, 0);
-}
-
 /* Somebody who knows nothing of the lock has made a log of the same files: they stay. */
 static int somebody_elses(struct wal_fixture *fixture)
 {
@@ -222,7 +210,7 @@ static int somebody_elses(struct wal_fixture *fixture)
 
 static void test_wal_format_faults__of_a_name_that_is_taken(void **state)
 {
-	run(*state, somebody_elses, __func__);
+	fault_run(*state, somebody_elses, __func__);
 }
 
 /* Without options it is a log of the default size; impossible limits are told at once. */
@@ -258,7 +246,7 @@ static int defaults(struct wal_fixture *fixture)
 
 static void test_wal_format_faults__of_the_default_size(void **state)
 {
-	run(*state, defaults, __func__);
+	fault_run(*state, defaults, __func__);
 }
 
 /* What is on the disk is right, and still a file that could not be closed is no good one. */
@@ -290,18 +278,18 @@ static int close_fails(struct wal_fixture *fixture)
 
 static void test_wal_format_faults__of_every_call(void **state)
 {
-	run(*state, all_kinds, __func__);
+	fault_run(*state, all_kinds, __func__);
 	assert_int_equal(wal_fixture_count(*state, NULL), 0);
 }
 
 static void test_wal_format_faults__of_the_second_way_too(void **state)
 {
-	run(*state, in_pairs, __func__);
+	fault_run(*state, in_pairs, __func__);
 }
 
 static void test_wal_format_faults__of_closing(void **state)
 {
-	run(*state, close_fails, __func__);
+	fault_run(*state, close_fails, __func__);
 }
 
 /* Hundreds of formats: in memory where there is a place. */

@@ -21,8 +21,7 @@
 #include <unistd.h>
 
 #include "engine/wal/wal_probe.h"
-#include "tests/lib/sys_fault.h"
-#include "tests/lib/wal_disk.h"
+#include "tests/unit/wal/fault_stage.h"
 
 #define PAGE SLUICE_WAL_ALIGN
 
@@ -33,36 +32,7 @@ static const long filtered[] = {
 
 static int filter(void)
 {
-	return sys_fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0])) ? 77 : 0;
-}
-
-static void always(long number, int error, int64_t (*ask)(const uint64_t *args))
-{
-	const struct sys_fault fault = {number, 1, error, true, ask};
-
-	sys_fault_set(&fault, 1);
-}
-
-static void run(struct wal_fixture *fixture, int (*body)(struct wal_fixture *), const char *test)
-{
-	int status = wal_disk_in_child(body, fixture);
-
-	if (status == 77) {
-		print_message("skip: %s: system call filters cannot ask here\n", test);
-		skip();
-	}
-	assert_int_equal(status, 0);
-}
-
-/* One write of a page; its result, or the error of submit or reap. */
-static int64_t write_page(struct wal_disk *disk, uint64_t offset)
-{
-	int64_t results[SLUICE_WAL_IN_FLIGHT_MAX];
-	int ret = wal_disk_write(disk, 0, offset, PAGE, 0, 7);
-
-	if (!ret)
-		ret = wal_disk_await(disk, 1, results);
-	return ret ? ret : results[0];
+	return fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0]));
 }
 
 /* ------------------------------------------------------------------------- plain calls */
@@ -81,31 +51,31 @@ static int plain_calls(struct wal_fixture *fixture)
 	void *page;
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	if (wal_disk_open(&disk, fixture))
 		return 1;
 	page = disk.buffers;
-	always(SYS_pread64, EINTR, NULL);
+	fault_always(SYS_pread64, EINTR, NULL);
 	if (disk.io->ops->read(disk.io, 0, 0, page, PAGE) != -EINTR)
 		return 2;
-	always(SYS_pread64, SYS_FAULT_NOTHING, NULL);
+	fault_always(SYS_pread64, SYS_FAULT_NOTHING, NULL);
 	if (disk.io->ops->read(disk.io, 0, 0, page, PAGE) != -ENODATA)
 		return 3;
-	always(SYS_pwritev2, EINTR, NULL);
+	fault_always(SYS_pwritev2, EINTR, NULL);
 	if (disk.io->ops->write(disk.io, 0, 0, page, PAGE) != -EINTR)
 		return 4;
-	always(SYS_pwritev2, SYS_FAULT_ASK, write_half);
+	fault_always(SYS_pwritev2, SYS_FAULT_ASK, write_half);
 	if (disk.io->ops->write(disk.io, 0, 0, page, PAGE) != -EIO)
 		return 5;
-	if (write_page(&disk, 0) != PAGE / 2)
+	if (fault_write_page(&disk, 0) != PAGE / 2)
 		return 6;
-	always(SYS_pwritev2, EDQUOT, NULL);
+	fault_always(SYS_pwritev2, EDQUOT, NULL);
 	if (disk.io->ops->write(disk.io, 0, 0, page, PAGE) != -EDQUOT)
 		return 7;
-	if (write_page(&disk, 0) != -EDQUOT)
+	if (fault_write_page(&disk, 0) != -EDQUOT)
 		return 8;
 	sys_fault_set(NULL, 0);
-	if (write_page(&disk, 0) != PAGE || disk.io->ops->read(disk.io, 0, 0, page, PAGE))
+	if (fault_write_page(&disk, 0) != PAGE || disk.io->ops->read(disk.io, 0, 0, page, PAGE))
 		return 9;
 	wal_disk_close(&disk);
 	return 0;
@@ -116,7 +86,7 @@ static void test_wal_io_faults__of_plain_calls_come_as_they_are(void **state)
 	struct wal_fixture *fixture = *state;
 
 	fixture->options.backend = SLUICE_WAL_BACKEND_BLOCKING;
-	run(fixture, plain_calls, __func__);
+	fault_run(fixture, plain_calls, __func__);
 }
 
 static void test_wal_io_faults__blocking_takes_no_more_than_may_be_in_flight(void **state)
@@ -170,14 +140,14 @@ static int without_direct(struct wal_fixture *fixture)
 	const char *said;
 
 	if (filter())
-		return 77;
-	always(SYS_openat, SYS_FAULT_ASK, no_direct);
+		return FAULT_NO_FILTERS;
+	fault_always(SYS_openat, SYS_FAULT_ASK, no_direct);
 	if (wal_disk_open(&disk, fixture))
 		return 1;
 	said = strstr(disk.io->text, "; buffered: the filesystem refuses O_DIRECT");
 	if (!said || strstr(said + 1, "; buffered"))
 		return 2;
-	if (write_page(&disk, 0) != PAGE)
+	if (fault_write_page(&disk, 0) != PAGE)
 		return 3;
 	wal_disk_close(&disk);
 	also_buffered = true;
@@ -192,7 +162,7 @@ static void test_wal_io_faults__without_o_direct_writes_are_buffered(void **stat
 	struct wal_fixture *fixture = *state;
 
 	fixture->options.backend = SLUICE_WAL_BACKEND_BLOCKING;
-	run(fixture, without_direct, __func__);
+	fault_run(fixture, without_direct, __func__);
 }
 
 /* ---------------------------------------------------------------------------- io_uring */
@@ -203,10 +173,10 @@ static int never_taken(struct wal_fixture *fixture)
 	struct wal_disk disk;
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	if (wal_disk_open(&disk, fixture))
 		return 1;
-	always(SYS_io_uring_enter, SYS_FAULT_NOTHING, NULL);
+	fault_always(SYS_io_uring_enter, SYS_FAULT_NOTHING, NULL);
 	if (wal_disk_write(&disk, 0, 0, PAGE, 0, 1) != -EIO)
 		return 2;
 	if (wal_disk_write(&disk, 0, PAGE, PAGE, 1, 1) != -EBUSY)
@@ -219,7 +189,7 @@ static int never_taken(struct wal_fixture *fixture)
 static void test_wal_io_faults__entries_that_are_never_taken_are_an_error(void **state)
 {
 	skip_without_uring((struct wal_fixture *)*state);
-	run(*state, never_taken, __func__);
+	fault_run(*state, never_taken, __func__);
 }
 
 /* Where the kernel keeps a ring's words: the same for every ring of these sizes. */
@@ -270,7 +240,7 @@ static int completions_lost(struct wal_fixture *fixture)
 	int ret = 0;
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	if (wal_disk_open(&disk, fixture))
 		return 1;
 	map = map_of_ring(&sq, &cq);
@@ -278,9 +248,9 @@ static int completions_lost(struct wal_fixture *fixture)
 		return 2;
 	overflows = (unsigned int *)(void *)(map + cq.overflow);
 	flags = (unsigned int *)(void *)(map + sq.flags);
-	if (*overflows || (*flags & IORING_SQ_CQ_OVERFLOW) || write_page(&disk, 0) != PAGE)
+	if (*overflows || (*flags & IORING_SQ_CQ_OVERFLOW) || fault_write_page(&disk, 0) != PAGE)
 		return 3;
-	always(SYS_io_uring_enter, SYS_FAULT_ASK, lose_one);
+	fault_always(SYS_io_uring_enter, SYS_FAULT_ASK, lose_one);
 	if (wal_disk_write(&disk, 0, 0, PAGE, 0, 1))
 		return 4;
 	for (int i = 0; !ret && i < 1000; i++)
@@ -307,7 +277,7 @@ static int completions_lost(struct wal_fixture *fixture)
 static void test_wal_io_faults__a_lost_completion_is_an_error(void **state)
 {
 	skip_without_uring((struct wal_fixture *)*state);
-	run(*state, completions_lost, __func__);
+	fault_run(*state, completions_lost, __func__);
 }
 
 static unsigned int missing; /* the operation that the kernel does not have */
@@ -335,10 +305,10 @@ static int old_kernels(struct wal_fixture *fixture)
 	struct sluice_wal_io *io;
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	for (size_t i = 0; i < 3; i++) {
 		missing = needed[i];
-		always(SYS_io_uring_register, SYS_FAULT_ASK, old_operations);
+		fault_always(SYS_io_uring_register, SYS_FAULT_ASK, old_operations);
 		if (sluice_wal_io_uring_create(&io, fixture->dir, diag) != -ENOSYS ||
 		    !strstr(diag->text, "too old"))
 			return 1;
@@ -347,7 +317,7 @@ static int old_kernels(struct wal_fixture *fixture)
 	if (sluice_wal_io_uring_create(&io, fixture->dir, diag))
 		return 2;
 	io->ops->close(io);
-	always(SYS_io_uring_setup, EINVAL, NULL);
+	fault_always(SYS_io_uring_setup, EINVAL, NULL);
 	if (sluice_wal_io_uring_create(&io, fixture->dir, diag) != -EINVAL ||
 	    sys_fault_calls(SYS_io_uring_setup) != 3)
 		return 3;
@@ -361,7 +331,7 @@ static int old_kernels(struct wal_fixture *fixture)
 static void test_wal_io_faults__an_old_kernel_is_told_as_one(void **state)
 {
 	skip_without_uring((struct wal_fixture *)*state);
-	run(*state, old_kernels, __func__);
+	fault_run(*state, old_kernels, __func__);
 }
 
 /* The file is another one than it was when it was locked. */
@@ -401,15 +371,15 @@ static int probe_fails(struct wal_fixture *fixture)
 	int ret;
 
 	if (filter())
-		return 77;
-	always(SYS_io_uring_enter, SYS_FAULT_ASK, only_submit);
+		return FAULT_NO_FILTERS;
+	fault_always(SYS_io_uring_enter, SYS_FAULT_ASK, only_submit);
 	ret = wal_disk_open(&disk, fixture);
 	if (ret != -EIO && ret)
 		return 1;
 	if (!ret)
 		wal_disk_close(&disk); /* a kernel that completes without being asked */
 	fixture->options.backend = SLUICE_WAL_BACKEND_BLOCKING;
-	always(SYS_pwritev2, EIO, NULL);
+	fault_always(SYS_pwritev2, EIO, NULL);
 	if (wal_disk_open(&disk, fixture))
 		return 2;
 	if (disk.io->calibrated_p50_ns || !sys_fault_happened())
@@ -425,7 +395,7 @@ static int probe_fails(struct wal_fixture *fixture)
 static void test_wal_io_faults__a_probe_that_fails_is_not_believed(void **state)
 {
 	skip_without_uring((struct wal_fixture *)*state);
-	run(*state, probe_fails, __func__);
+	fault_run(*state, probe_fails, __func__);
 }
 
 static void test_wal_io_faults__a_probe_without_a_size_is_no_probe(void **state)

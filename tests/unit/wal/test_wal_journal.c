@@ -20,8 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tests/lib/sys_fault.h"
-#include "tests/lib/wal_disk.h"
+#include "tests/unit/wal/fault_stage.h"
 
 #define PAGE SLUICE_WAL_ALIGN
 #define ROUNDS 50u
@@ -30,36 +29,7 @@ static const long filtered[] = {SYS_read, SYS_write, SYS_io_uring_register, SYS_
 
 static int filter(void)
 {
-	return sys_fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0])) ? 77 : 0;
-}
-
-static void always(long number, int error, int64_t (*ask)(const uint64_t *args))
-{
-	const struct sys_fault fault = {number, 1, error, true, ask};
-
-	sys_fault_set(&fault, 1);
-}
-
-static void run(struct wal_fixture *fixture, int (*body)(struct wal_fixture *), const char *test)
-{
-	int status = wal_disk_in_child(body, fixture);
-
-	if (status == 77) {
-		print_message("skip: %s: system call filters cannot ask here\n", test);
-		skip();
-	}
-	assert_int_equal(status, 0);
-}
-
-/* One write of a page; its result, or the error of submit or reap. */
-static int64_t write_page(struct wal_disk *disk, uint64_t offset)
-{
-	int64_t results[SLUICE_WAL_IN_FLIGHT_MAX];
-	int ret = wal_disk_write(disk, 0, offset, PAGE, 0, 7);
-
-	if (!ret)
-		ret = wal_disk_await(disk, 1, results);
-	return ret ? ret : results[0];
+	return fault_begin(filtered, sizeof(filtered) / sizeof(filtered[0]));
 }
 
 static int64_t only_submit(const uint64_t *args)
@@ -85,7 +55,7 @@ static int write_rounds(struct wal_fixture *fixture)
 	if (wal_disk_open(&disk, fixture))
 		return 1;
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		if (write_page(&disk, i * PAGE) != PAGE)
+		if (fault_write_page(&disk, i * PAGE) != PAGE)
 			return 2;
 		if (i % 10 == 9)
 			usleep(2000);
@@ -99,13 +69,13 @@ static int bells(struct wal_fixture *fixture)
 	int ret;
 
 	if (filter())
-		return 77;
-	always(SYS_io_uring_register, SYS_FAULT_ASK, no_eventfd);
+		return FAULT_NO_FILTERS;
+	fault_always(SYS_io_uring_register, SYS_FAULT_ASK, no_eventfd);
 	ret = write_rounds(fixture);
-	always(SYS_write, SYS_FAULT_ASK, no_bell);
+	fault_always(SYS_write, SYS_FAULT_ASK, no_bell);
 	if (!ret)
 		ret = write_rounds(fixture);
-	always(SYS_read, SYS_FAULT_ASK, no_bell);
+	fault_always(SYS_read, SYS_FAULT_ASK, no_bell);
 	if (!ret)
 		ret = write_rounds(fixture);
 	sys_fault_set(NULL, 0);
@@ -114,7 +84,7 @@ static int bells(struct wal_fixture *fixture)
 
 static void test_wal_journal__a_bell_that_does_not_ring_costs_only_time(void **state)
 {
-	run(*state, bells, __func__);
+	fault_run(*state, bells, __func__);
 }
 
 /* The thread cannot see what becomes of the writes: the owner is told, and may submit no more. */
@@ -125,12 +95,12 @@ static int blind(struct wal_fixture *fixture)
 	int64_t result;
 
 	if (filter())
-		return 77;
+		return FAULT_NO_FILTERS;
 	if (wal_disk_open(&disk, fixture))
 		return 1;
-	always(SYS_io_uring_enter, SYS_FAULT_ASK, only_submit);
+	fault_always(SYS_io_uring_enter, SYS_FAULT_ASK, only_submit);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		result = write_page(&disk, 0);
+		result = fault_write_page(&disk, 0);
 		if (result == PAGE) /* a kernel that completes without being asked */
 			continue;
 		if (result != -EIO || wal_disk_write(&disk, 0, 0, PAGE, 1, 1) != -EIO)
@@ -149,7 +119,7 @@ static void test_wal_journal__that_cannot_collect_says_so(void **state)
 	struct wal_fixture *fixture = *state;
 
 	skip_without_uring(fixture);
-	run(fixture, blind, __func__);
+	fault_run(fixture, blind, __func__);
 }
 
 static bool runs_on(uint32_t cpu)
