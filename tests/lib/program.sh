@@ -53,10 +53,10 @@ ends_on_signal() {
 	wait "$child"
 	status=$?
 	child=
-	if grep -q 'not measured' "$work/out"; then
-		skip "$name" 'not measured here'
-	elif [ "$status" -eq 143 ] && [ -z "$(left)" ]; then
+	if [ "$status" -eq 143 ] && [ -z "$(left)" ]; then
 		pass "$name"
+	elif [ "$status" -eq 0 ] && grep -q 'not measured: ' "$work/out"; then
+		skip "$name" "$(grep -o -m 1 'not measured: .*' "$work/out")" # it ended of its own
 	else
 		fail "$name" "exit $status, left: $(left)"
 	fi
