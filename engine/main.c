@@ -65,7 +65,8 @@ static const struct sluice_option table[] = {
 	 .help = "how an idle engine waits"},
 	{"cpu", 0, SLUICE_OPTION_STRING(struct engine_options, cpu), .value = "LIST",
 	 .initial = "auto",
-	 .help = "CPUs to run on; auto: the one that takes the log device's interrupts; none"},
+	 .help = "CPUs to run on; auto: the one that takes the log device's interrupts, the others "
+		 "for --wal-io thread; none"},
 	{"hugepages", 0, SLUICE_OPTION_CHOICE(struct engine_options, hugepages),
 	 .words = "prefer|require|off", .initial = "prefer", .help = "pages behind the rings"},
 	{"ring-size", 0, SLUICE_OPTION_COUNT(struct engine_options, ring_size),
