@@ -54,7 +54,7 @@ struct sluice_wal;
 /*
  * Makes `dir` a log: creates it if missing, writes zeros over all segments, superblock last, so a
  * format cut short leaves no superblock and can simply be run again. -EEXIST: there is a log
- * already (untouched). -ENOSPC and others with text.
+ * already (untouched). -EBADMSG: no superblock, but data (untouched). -ENOSPC and others with text.
  */
 int sluice_wal_format(const char *dir, const struct sluice_wal_options *options,
 		      struct sluice_diag *diag);

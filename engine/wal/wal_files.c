@@ -95,7 +95,12 @@ static int open_failed(const struct sluice_wal_files *files, uint32_t file, int 
 
 	sluice_wal_file_name(file, name);
 	if (error == ENOENT && file == SLUICE_WAL_FILE_SUPER) {
-		sluice_diag_set(diag, ENOENT, "there is no log in %s", files->dir);
+		sluice_diag_set(diag, ENOENT,
+				faccessat(files->dir_fd, "wal-00", F_OK, 0) ?
+					"there is no log in %s" :
+					"there is no superblock in %s, though there are segments: "
+					"a format was cut short, or the file is lost",
+				files->dir);
 		sluice_diag_hint(diag, "sluice-engine --wal %s --format ...", files->dir);
 		return -ENOENT;
 	}

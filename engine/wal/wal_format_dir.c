@@ -6,7 +6,8 @@
  * allocated: a write into an unwritten extent would change the filesystem's metadata, on every
  * block for ever. The superblock appears last, by a rename without replacement, so that a directory
  * holds a whole log or none. A crash leaves segments without a superblock; format runs again over
- * them. An error removes what was made.
+ * them, but never over data: that would be a log which lost its superblock. An error removes what
+ * was made.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -245,6 +246,55 @@ static int sync_parent(const struct format *format)
 	return ret ? failed(format, "..", -ret) : 0;
 }
 
+static bool is_zero(const unsigned char *bytes, size_t n)
+{
+	return !bytes[0] && !memcmp(bytes, bytes + 1, n - 1);
+}
+
+/* A file that a format cut short may have left is zeros to its end, which the buffer stays then. */
+static int check_blank(const struct format *format, const char *name)
+{
+	int fd = openat(format->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	off_t offset = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : failed(format, name, errno);
+	do {
+		n = pread(fd, format->zeros, CHUNK_BYTES, offset);
+		offset += n > 0 ? n : 0;
+	} while (n > 0 ? is_zero(format->zeros, (size_t)n) : n < 0 && errno == EINTR);
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	if (n < 0)
+		return failed(format, name, (int)-n);
+	if (n == 0)
+		return 0;
+	sluice_diag_set(format->diag, EBADMSG,
+			"%s/%s holds data, and there is no superblock: it may be a log that lost "
+			"it; nothing was touched",
+			format->dir, name);
+	sluice_diag_hint(format->diag,
+			 "put the file super back, or the whole log from a copy; to give up what is "
+			 "there: mv %s %s.lost",
+			 format->dir, format->dir);
+	return -EBADMSG;
+}
+
+static int check_all_blank(const struct format *format)
+{
+	char name[SLUICE_WAL_FILE_NAME_BYTES];
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < SLUICE_WAL_FILE_PROBE; i++) {
+		sluice_wal_file_name(i, name);
+		if (i != SLUICE_WAL_FILE_SUPER)
+			ret = check_blank(format, name);
+	}
+	return ret;
+}
+
 static int open_dir(struct format *format)
 {
 	struct stat st;
@@ -268,7 +318,7 @@ static int open_dir(struct format *format)
 	}
 	if (errno != ENOENT)
 		return failed(format, "super", errno);
-	return made ? sync_parent(format) : 0;
+	return made ? sync_parent(format) : check_all_blank(format);
 }
 
 static void undo(const struct format *format)

@@ -112,11 +112,8 @@ static void test_wal_format_dir__cut_short_runs_again_over_what_is_there(void **
 	char path[320];
 	int fd;
 
-	/* A whole old log without its superblock, one segment too long, a torn super.tmp. */
+	/* Zeros without a superblock, one segment too long, one missing, a torn super.tmp. */
 	assert_int_equal(format(fixture), 0);
-	wal = wal_fixture_start(fixture);
-	assert_int_equal(wal_fixture_block(wal, 900), 0);
-	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
 	wal_fixture_path(fixture, SLUICE_WAL_FILE_SUPER, path);
 	assert_int_equal(unlink(path), 0);
 	wal_fixture_path(fixture, 3, path);
@@ -134,6 +131,44 @@ static void test_wal_format_dir__cut_short_runs_again_over_what_is_there(void **
 	assert_int_equal(wal_fixture_block(wal, 1), 0);
 	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
 	assert_int_equal(wal_fixture_count(fixture, NULL), 1);
+}
+
+static void refuses_to_begin_again(struct wal_fixture *fixture, const char *file)
+{
+	char super[320], away[320];
+	uint32_t digest = wal_fixture_digest(fixture);
+
+	wal_fixture_path(fixture, SLUICE_WAL_FILE_SUPER, super);
+	snprintf(away, sizeof(away), "%s/away", fixture->dir);
+	assert_int_equal(rename(super, away), 0);
+	assert_int_equal(format(fixture), -EBADMSG);
+	assert_non_null(strstr(fixture->diag.text, file));
+	assert_non_null(strstr(fixture->diag.hint, "super back"));
+	assert_int_equal(wal_fixture_count(fixture, NULL), -ENOENT);
+	assert_non_null(strstr(fixture->diag.text, "there are segments"));
+	assert_int_equal(rename(away, super), 0);
+	assert_int_equal(wal_fixture_digest(fixture), digest);
+}
+
+/* The file is lost, restored without it, or was removed by hand: that is no reason to lose all. */
+static void test_wal_format_dir__never_over_a_log_without_its_superblock(void **state)
+{
+	struct wal_fixture *fixture = *state;
+	struct sluice_wal *wal;
+
+	assert_int_equal(format(fixture), 0);
+	/* one byte is enough, wherever it is */
+	wal_fixture_flip(fixture, SLUICE_WAL_FILE_SNAPSHOT + 1, 100, 0);
+	refuses_to_begin_again(fixture, "snap-1 holds data");
+	wal_fixture_flip(fixture, SLUICE_WAL_FILE_SNAPSHOT + 1, 100, 0);
+	wal_fixture_flip(fixture, 15, MIB - 1, 7);
+	refuses_to_begin_again(fixture, "wal-15 holds data");
+	wal_fixture_flip(fixture, 15, MIB - 1, 7);
+	wal = wal_fixture_start(fixture);
+	assert_int_equal(wal_fixture_block(wal, 900), 0);
+	assert_int_equal(sluice_wal_close(wal, false, NULL), 0);
+	refuses_to_begin_again(fixture, "wal-00 holds data");
+	assert_int_equal(wal_fixture_count(fixture, NULL), 900);
 }
 
 static void test_wal_format_dir__killed_at_any_moment_leaves_a_log_or_none(void **state)
@@ -229,6 +264,7 @@ int main(void)
 		with_dir(test_wal_format_dir__creates_the_directory_and_records_the_core),
 		with_dir(test_wal_format_dir__never_touches_a_log),
 		with_dir(test_wal_format_dir__cut_short_runs_again_over_what_is_there),
+		with_dir(test_wal_format_dir__never_over_a_log_without_its_superblock),
 		with_dir(test_wal_format_dir__killed_at_any_moment_leaves_a_log_or_none),
 		with_dir(test_wal_format_dir__an_error_removes_what_was_made),
 		with_dir(test_wal_format_dir__no_space_is_found_before_the_writing),

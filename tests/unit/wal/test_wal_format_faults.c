@@ -60,7 +60,7 @@ static const struct kind kinds[] = {
 static const long filtered[] = {
 	SYS_mkdir,    SYS_openat,     SYS_flock,   SYS_newfstatat, SYS_ftruncate, SYS_fallocate,
 	SYS_pwrite64, SYS_fsync,      SYS_ioctl,   SYS_getrandom,  SYS_renameat2, SYS_renameat,
-	SYS_mmap,     SYS_getdents64, SYS_fstatfs, SYS_close,
+	SYS_mmap,     SYS_getdents64, SYS_fstatfs, SYS_close,	  SYS_pread64,
 };
 
 static int format(struct wal_fixture *fixture)
@@ -249,6 +249,45 @@ static void test_wal_format_faults__of_the_default_size(void **state)
 	fault_run(*state, defaults, __func__);
 }
 
+/* Whether files that are there hold data cannot be told: they stay. */
+static int leftovers(struct wal_fixture *fixture)
+{
+	static const struct sys_fault faults[] = {
+		{SYS_openat, 2, EACCES, false, NULL}, /* the first is the directory's */
+		{SYS_openat, 1 + FILES_MADE - 1, EIO, false, NULL},
+		{SYS_pread64, 1, EIO, false, NULL},
+		{SYS_pread64, SLUICE_WAL_SEGMENTS, EIO, false, NULL},
+		{SYS_pread64, 2, EINTR, false, NULL}, /* is asked again */
+	};
+	char path[320];
+	int ret = begin(fixture);
+
+	wal_fixture_path(fixture, SLUICE_WAL_FILE_SUPER, path);
+	for (size_t i = 0; !ret && i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct sys_holdings before;
+		int expected = faults[i].error == EINTR ? 0 : -faults[i].error;
+
+		if (unlink(path))
+			return 3;
+		sys_holdings_take(&before);
+		sys_fault_set(&faults[i], 1);
+		if (format(fixture) != expected || !sys_fault_happened())
+			ret = 4;
+		sys_fault_set(NULL, 0);
+		if (!ret && (sys_holdings_grown(&before) || format(fixture) !=
+							     (expected ? 0 : -EEXIST)))
+			ret = 5;
+		if (!ret && wal_fixture_count(fixture, NULL))
+			ret = 6;
+	}
+	return ret;
+}
+
+static void test_wal_format_faults__of_what_is_there(void **state)
+{
+	fault_run(*state, leftovers, __func__);
+}
+
 /* What is on the disk is right, and still a file that could not be closed is no good one. */
 static int close_fails(struct wal_fixture *fixture)
 {
@@ -318,6 +357,7 @@ int main(void)
 		with_dir(test_wal_format_faults__of_the_second_way_too),
 		with_dir(test_wal_format_faults__of_closing),
 		with_dir(test_wal_format_faults__of_a_name_that_is_taken),
+		with_dir(test_wal_format_faults__of_what_is_there),
 		with_dir(test_wal_format_faults__of_the_default_size),
 	};
 
