@@ -25,7 +25,7 @@
 #include "tests/sim/segment.h"
 #include "tests/sim/trace.h"
 
-#define POINTS_MAX 16000000u /* half a minute of waiting for a snapshot to be named is fewer */
+#define POINTS_MAX 40000000u /* half a minute of waiting for a snapshot to be named is fewer */
 #define TIME_MAX_NS 400000000000ull
 #define SHORTS_PER_SEED 3u
 #define GIVE_UP_NS 2000000000u
