@@ -153,6 +153,9 @@ int engine_stop(struct engine *engine, int error, struct sluice_diag *diag);
 /* main_follow.c: be a follower until a signal or an error. */
 int engine_follow(const struct engine_options *options, struct sluice_diag *diag);
 
+/* main_log.c: says, once it is open, in what the log is not what one may take it for. */
+void engine_say_log(const struct engine *engine);
+
 /* publish.c */
 uint16_t engine_report_flags(const struct engine *engine);
 void engine_sink_init(struct engine *engine);

@@ -17,6 +17,7 @@
 #include "shm/placement.h"
 
 #define RING_SIZE_DEFAULT "65536"
+#define WAL_SIZE_UNIT (SLUICE_WAL_SEGMENTS * SLUICE_WAL_SEGMENT_BYTES_MIN)
 
 static const struct sluice_option table[] = {
 	{"name", 'n', SLUICE_OPTION_STRING(struct engine_options, name), .value = "NAME",
@@ -144,7 +145,13 @@ static int check_options(struct engine_options *options, struct sluice_diag *dia
 					       "--durability off keeps no log: leave out "
 					       "--wal and --format") :
 			       0;
-	if (options->wal)
+	if (options->format && options->wal_size % WAL_SIZE_UNIT)
+		return sluice_diag_set(diag, EINVAL,
+				       "--wal-size: the log is %u segments of whole MiB: a "
+				       "multiple of %u MiB, and not %llu bytes",
+				       SLUICE_WAL_SEGMENTS, WAL_SIZE_UNIT >> 20,
+				       (unsigned long long)options->wal_size);
+	if (options->wal && options->wal[0])
 		return 0;
 	rc = sluice_diag_set(diag, EINVAL, "--wal DIR is missing: where is the log?");
 	sluice_diag_hint(diag,
@@ -209,6 +216,7 @@ static int start(struct engine *engine, struct sluice_diag *diag)
 		return rc;
 	engine_sink_init(engine);
 	engine_notes(engine);
+	engine_say_log(engine);
 	sluice_cli_log(ENGINE_PROGRAM,
 		       "ready name=%s durability=%s log=\"%s\" pages=\"%s %u KiB\" "
 		       "wait=%s",

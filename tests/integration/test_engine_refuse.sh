@@ -262,6 +262,42 @@ options() {
 	ready
 	stop_engine
 	check '--format keeps an existing log' [ "$before" = "$(which_log "$place/log")" ]
+	check '--format says what it keeps' \
+		says "$place/engine" 'log_keeps="--wal-size 16777216" reason='
+	check 'and not what is as asked for' [ "$(grep -c log_keeps "$place/engine")" -eq 1 ]
+	: >"$place/engine"
+	start_bare --wal "$place/odd" --format --wal-size 17000000
+	refused 'a log of odd size' 2 'multiple of 16 MiB'
+	: >"$place/engine"
+	start_bare --wal '' --format
+	refused 'a log without a name' 2 'wal DIR is missing'
+	check 'a log on a disk is not called one in memory' [ "$(on_tmpfs "$place/log")" = \
+		"$(says_in_memory "$place/log")" ]
+}
+
+on_tmpfs() { case $(stat -f -c %T "$1") in tmpfs | ramfs) echo yes ;; *) echo no ;; esac; }
+# whether an engine on it does
+says_in_memory() {
+	: >"$place/engine"
+	start_bare --wal "$1" --format --wal-size 16M
+	ready
+	stop_engine
+	if grep -q 'not_durable="the log is in memory: ' "$place/engine"; then
+		echo yes
+	else
+		echo no
+	fi
+}
+
+memory() {
+	fresh
+	if [ "$(on_tmpfs /dev/shm)" = no ]; then
+		echo 'skip: a log in memory: /dev/shm is no tmpfs here'
+		return
+	fi
+	memory=$(mktemp -d /dev/shm/sluice-refuse.XXXXXX)
+	check 'a log in memory is called that' [ "$(says_in_memory "$memory/log")" = yes ]
+	rm -rf "$memory"
 }
 
 # A log that belongs to somebody else.
@@ -314,6 +350,7 @@ poisoned_ring
 other_logs_reports
 two_engines
 options
+memory
 no_permission
 no_space
 taken_ends
