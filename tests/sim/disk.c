@@ -419,6 +419,14 @@ bool sim_disk_fired(enum sim_fault fault)
 	return fired[fault];
 }
 
+bool sim_disk_is_written(uint32_t file)
+{
+	for (uint32_t i = 0; i < SIM_WRITES_MAX; i++)
+		if (sim_transfers[i].stage != SIM_STAGE_FREE && sim_transfers[i].to_file == file)
+			return true;
+	return false;
+}
+
 bool sim_disk_rot(uint32_t file, uint64_t offset)
 {
 	struct sim_image *image = &sim_images[file];

@@ -47,6 +47,8 @@ void sim_disk_power_cut(void);
 void sim_disk_arm(enum sim_fault fault, uint32_t n);
 /* True when a fault that was armed has happened. */
 bool sim_disk_fired(enum sim_fault fault);
+/* Somebody's write to the file is under way. */
+bool sim_disk_is_written(uint32_t file);
 /* Flips a bit of stable media somewhere in what was written to the file. */
 bool sim_disk_rot(uint32_t file, uint64_t offset);
 /* From now on a page cannot be read. */

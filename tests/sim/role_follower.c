@@ -20,6 +20,8 @@
 
 #define NAP_NS 1000000u
 
+static bool in_step; /* of the follower that lives, or died in it */
+
 static struct sluice_counter *mailbox(void)
 {
 	const struct sluice_segment *rep = sim_segment_find(SIM_INSTANCE ".rep");
@@ -72,7 +74,9 @@ static void follow(struct sluice_follower *follower, struct sluice_diag *diag)
 
 	do {
 		sluice_follower_hold(follower, !may_write());
+		in_step = true;
 		rc = sluice_follower_step(follower, diag);
+		in_step = false;
 		sluice_follower_view(follower, &view);
 		sim_points_off();
 		sim_check_follower(view.block_seq,
@@ -102,6 +106,7 @@ void sim_follower(void)
 	struct sluice_wal_io *io;
 	int rc = sim_disk_open(&io);
 
+	in_step = false;
 	if (!rc)
 		rc = sluice_follower_open(&follower, io, &options, diag);
 	if (rc) {
@@ -120,19 +125,33 @@ static bool is_good(const struct sluice_wal_super *super,
 	return snapshot && !sluice_snapshot_check(sim_disk_media(), super, snapshot, window, diag);
 }
 
+/*
+ * The follower looks at the newest before it gives up the other one's file: what rots behind its
+ * back, or while the write that gives it up is under way, is too late.
+ */
+static bool gives_up(uint32_t file)
+{
+	struct sim_process_view view;
+
+	sim_view(SIM_FOLLOWER, &view);
+	return (view.alive && in_step) || sim_disk_is_written(file);
+}
+
 bool sim_can_lose_snapshot(uint32_t file)
 {
 	const struct sluice_wal_super *super = sim_disk_super();
+	const uint32_t which = 1 - (file - SLUICE_WAL_FILE_SNAPSHOT);
 	const struct sluice_wal_snapshot *other;
 	struct sluice_diag unused;
 	bool can;
 
 	if (!super)
 		return false;
-	other = &super->snapshot[1 - (file - SLUICE_WAL_FILE_SNAPSHOT)];
+	other = &super->snapshot[which];
 	sim_points_off();
 	can = !super->start.block_seq ||
-	      (other->sequence && is_good(super, other, &unused));
+	      (other->sequence && !gives_up(SLUICE_WAL_FILE_SNAPSHOT + which) &&
+	       is_good(super, other, &unused));
 	sim_points_on();
 	return can;
 }
