@@ -125,10 +125,13 @@ void engine_log_hint(const struct engine_options *options, int rc, struct sluice
 
 /*
  * recover_check.c: -EBADMSG if rings that survived prove more than the log holds, or are older than
- * it (D4); and if the command ring does not hold everything from `next` on that the log does not.
+ * it (D4); if rings that the log does not know show more than it gives, which replay has told; and
+ * if the command ring does not hold everything from `next` on that the log does not.
  */
 int engine_check_rings(struct engine *engine, const struct sluice_wal_position *position,
 		       struct sluice_diag *diag);
+int engine_check_numbers(const struct engine *engine, const struct sluice_wal_position *position,
+			 const struct sluice_sink *replayed, struct sluice_diag *diag);
 int engine_check_continuity(const struct engine *engine, uint64_t next, struct sluice_diag *diag);
 
 /*

@@ -422,6 +422,8 @@ int engine_recover(struct engine *engine, struct sluice_diag *diag)
 	if (engine->wal)
 		rc = sluice_wal_replay(engine->wal, replay_block, &collector, diag);
 	replay_ns = sluice_clock_ns() - replay_ns;
+	if (!rc && existed && engine->wal)
+		rc = engine_check_numbers(engine, &position, &collector.sink, diag);
 	if (!rc && !existed)
 		rc = make_rings(engine, &collector, &position, diag);
 	if (!rc)

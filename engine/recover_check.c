@@ -11,6 +11,23 @@
 #include <errno.h>
 #include <string.h>
 
+static int refuse_other_logs(const struct engine *engine, struct sluice_diag *diag)
+{
+	int rc = sluice_diag_set(diag, EBADMSG,
+				 "%s.cmd was consumed by an engine with another log than %s",
+				 engine->options.name, engine->options.wal);
+
+	sluice_diag_hint(diag, "sluice gc -n %s --yes   # forgets what the rings hold",
+			 engine->options.name);
+	return rc;
+}
+
+/* The log has a block of an engine on these rings. */
+static bool knows_rings(const struct engine *engine, const struct sluice_wal_position *position)
+{
+	return !memcmp(position->ring_uuid, engine->cmd.header.uuid, sizeof(position->ring_uuid));
+}
+
 /* Rings that survived prove what was acknowledged: the log must hold it (D4). */
 static int check_witnesses(struct engine *engine, const struct sluice_wal_position *position,
 			   struct sluice_diag *diag)
@@ -18,7 +35,7 @@ static int check_witnesses(struct engine *engine, const struct sluice_wal_positi
 	const struct sluice_ring *rep = &engine->out.ring;
 	const uint64_t last = engine->out.published - 1;
 	const bool any_report = engine->out.published != engine->rep.header.base_sequence;
-	/* its slot may have been claimed again, for a report that was never published */
+	/* its slot may have been claimed again, and nothing come of it */
 	const bool is_there = any_report && (int64_t)(last - sluice_ring_oldest(rep)) >= 0;
 	const uint64_t base = engine->cmd.header.base_sequence;
 	struct sluice_report report = {.n = 0};
@@ -29,12 +46,13 @@ static int check_witnesses(struct engine *engine, const struct sluice_wal_positi
 	if (is_there)
 		report = *(const struct sluice_report *)sluice_ring_payload(rep, last);
 	/*
-	 * Made, and killed before the log knew of them: only good for where the log ends. Reports
-	 * that were published again are of commands before that.
+	 * Made, and killed before the log knew of them, or it was too full to be told: only good
+	 * for where the log ends. Reports that were published again are of commands before that;
+	 * one that is not there is judged by its number, when replay has told what the log gives.
 	 */
 	untouched = engine->in.released == base &&
 		    (engine->wal ? base == position->next_cmd_seq &&
-					   (!any_report || (is_there && report.cmd_seq < base)) :
+					   (!is_there || report.cmd_seq < base) :
 				   !any_report);
 	if (!engine->wal) {
 		if (untouched)
@@ -47,15 +65,8 @@ static int check_witnesses(struct engine *engine, const struct sluice_wal_positi
 				 engine->options.name);
 		return rc;
 	}
-	if (!untouched && memcmp(position->ring_uuid, engine->cmd.header.uuid, 16)) {
-		rc = sluice_diag_set(diag, EBADMSG,
-				     "%s.cmd was consumed by an engine with another "
-				     "log than %s",
-				     engine->options.name, engine->options.wal);
-		sluice_diag_hint(diag, "sluice gc -n %s --yes   # forgets what the rings hold",
-				 engine->options.name);
-		return rc;
-	}
+	if (!untouched && !knows_rings(engine, position))
+		return refuse_other_logs(engine, diag);
 	snprintf(who, sizeof(who), "%s.cmd (the engine's position)", engine->options.name);
 	rc = sluice_wal_witness(engine->wal, engine->in.released, who, diag);
 	if (rc || !is_there)
@@ -102,6 +113,16 @@ int engine_check_rings(struct engine *engine, const struct sluice_wal_position *
 	int rc = check_witnesses(engine, position, diag);
 
 	return rc ? rc : check_reach(engine, position, diag);
+}
+
+int engine_check_numbers(const struct engine *engine, const struct sluice_wal_position *position,
+			 const struct sluice_sink *replayed, struct sluice_diag *diag)
+{
+	if (knows_rings(engine, position) ||
+	    ((int64_t)(replayed->report_next - 1 - engine->out.published) >= 0 &&
+	     (int64_t)(replayed->md_next - 1 - engine->md_out.published) >= 0))
+		return 0;
+	return refuse_other_logs(engine, diag);
 }
 
 int engine_check_continuity(const struct engine *engine, uint64_t next, struct sluice_diag *diag)
