@@ -4,10 +4,12 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/report.h"
@@ -21,18 +23,36 @@
 #define WARN_EVERY_NS (60ull * SECOND_NS)
 #define COMM_BYTES 16
 
+/* Of the superblock's file; 0, or the errno. */
+static int look_for_log(const struct engine *engine, struct stat *ret_st)
+{
+	char path[4096 + 8];
+	if (snprintf(path, sizeof(path), "%s/super", engine->options.wal) >= (int)sizeof(path))
+		return ENAMETOOLONG;
+	return stat(path, ret_st) ? errno : 0;
+}
+
 bool engine_watch_open(struct engine *engine)
 {
 	struct engine_watch *watch = &engine->watch;
 	const uint32_t owner = engine->out.index;
+	struct stat st = {.st_ino = 0};
 
 	watch->stalled_counter = sluice_counter_open(&engine->rep, "stalled", SLUICE_COUNTER_GAUGE,
 						     owner);
 	watch->slow_counter = sluice_counter_open(&engine->rep, "slow_seconds",
 						  SLUICE_COUNTER_TOTAL, owner);
-	if (watch->stalled_counter)
-		sluice_counter_set(watch->stalled_counter, 0);
-	return watch->stalled_counter && watch->slow_counter;
+	watch->gone_counter = sluice_counter_open(&engine->rep, "log_gone", SLUICE_COUNTER_GAUGE,
+						  owner);
+	if (!watch->stalled_counter || !watch->slow_counter || !watch->gone_counter)
+		return false;
+	sluice_counter_set(watch->stalled_counter, 0);
+	sluice_counter_set(watch->gone_counter, 0);
+	if (engine->wal && !look_for_log(engine, &st)) {
+		watch->device = st.st_dev;
+		watch->inode = st.st_ino;
+	}
+	return true;
 }
 
 void engine_watch_commit(struct engine *engine, uint64_t latency_ns, uint64_t now_ns)
@@ -168,10 +188,41 @@ static void watch_speed(struct engine *engine, uint64_t now_ns)
 	warn(engine, least_ns, floor_ns);
 }
 
+/* Writes go on into files that have no name any more, and everything seems well until the end. */
+static void watch_place(struct engine *engine, uint64_t now_ns)
+{
+	struct engine_watch *watch = &engine->watch;
+	struct stat st;
+	bool gone;
+	int error;
+
+	if (!watch->inode || now_ns - watch->looked_ns < SECOND_NS)
+		return;
+	watch->looked_ns = now_ns;
+	error = look_for_log(engine, &st);
+	gone = error ? error == ENOENT || error == ENOTDIR :
+		       st.st_dev != watch->device || st.st_ino != watch->inode;
+	if (gone == watch->gone)
+		return;
+	watch->gone = gone;
+	sluice_counter_set(watch->gone_counter, gone);
+	if (gone)
+		sluice_cli_log(ENGINE_PROGRAM,
+			       "log_gone=1 warning=\"%s/super is not the file that is written any "
+			       "more: the log was moved, removed or replaced, and the next start "
+			       "will not find it\" try=\"move it back; what was removed is in "
+			       "/proc/%d/fd as long as this process lives\"",
+			       engine->options.wal, (int)getpid());
+	else
+		sluice_cli_log(ENGINE_PROGRAM, "log_gone=0 going_on=\"the log is in %s again\"",
+			       engine->options.wal);
+}
+
 void engine_watch(struct engine *engine, uint64_t now_ns)
 {
 	if (!engine->wal)
 		return;
 	watch_stall(engine, now_ns);
+	watch_place(engine, now_ns);
 	watch_speed(engine, now_ns);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch.h - is the log's disk answering, and as fast as it can? Raises a counter and says so; never
- * decides anything: a write that hangs has neither failed nor succeeded.
+ * watch.h - is the log's disk answering, and as fast as it can; is the log still where the next
+ * start will look for it? Raises a counter and says so; never decides anything: a write that hangs
+ * has neither failed nor succeeded, and files that were removed live as long as this process.
  *
  * The engine's thread, at every commit and every round.
  */
@@ -19,7 +20,10 @@ struct engine_watch {
 	uint64_t second_least_ns; /* its fastest commit */
 	uint64_t second_commits;
 	uint64_t warned_ns; /* 0: never */
-	struct sluice_counter *stalled_counter, *slow_counter;
+	uint64_t looked_ns; /* for the log's files */
+	uint64_t device, inode; /* of the file that was there at the start; 0: unknown */
+	bool gone;
+	struct sluice_counter *stalled_counter, *slow_counter, *gone_counter;
 };
 
 bool engine_watch_open(struct engine *engine);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,6 +220,40 @@ static void test_watch__one_fast_commit_in_the_second_is_enough(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
+/* Somebody moves the directory away, another one comes in its place, and it is put back. */
+static void test_watch__a_log_that_is_moved_is_said_once_and_taken_back(void **state)
+{
+	const uint64_t t = 1000 * SECOND;
+	char away[300], super[300];
+	int fd;
+
+	(void)state;
+	snprintf(away, sizeof(away), "%s.away", fixture.dir);
+	snprintf(super, sizeof(super), "%s/super", fixture.dir);
+	watch_at(t);
+	assert_string_equal(said, "");
+	assert_int_equal(rename(fixture.dir, away), 0);
+	watch_at(t + SECOND - 1);
+	assert_string_equal(said, "");
+	watch_at(t + SECOND);
+	assert_non_null(strstr(said, "log_gone=1"));
+	assert_non_null(strstr(said, super));
+	assert_int_equal(value(engine.watch.gone_counter), 1);
+	assert_int_equal(mkdir(fixture.dir, 0700), 0);
+	fd = open(super, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	watch_at(t + 2 * SECOND);
+	assert_string_equal(said, "");
+	assert_int_equal(value(engine.watch.gone_counter), 1);
+	assert_int_equal(unlink(super), 0);
+	assert_int_equal(rmdir(fixture.dir), 0);
+	assert_int_equal(rename(away, fixture.dir), 0);
+	watch_at(t + 3 * SECOND);
+	assert_non_null(strstr(said, "log_gone=0"));
+	assert_int_equal(value(engine.watch.gone_counter), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +262,7 @@ int main(void)
 		TEST(test_watch__each_commit_counts_as_an_answer),
 		TEST(test_watch__slow_commits_are_said_once_a_minute_with_a_cause),
 		TEST(test_watch__one_fast_commit_in_the_second_is_enough),
+		TEST(test_watch__a_log_that_is_moved_is_said_once_and_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
