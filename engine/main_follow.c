@@ -42,6 +42,7 @@
 
 struct following {
 	const struct engine_options *options;
+	struct engine_log_name name; /* taken of one that is followed by hand only */
 	struct sluice_follower *follower;
 	struct sluice_follower_view view;
 	struct sluice_segment rep; /* read-only; base NULL: not attached */
@@ -250,6 +251,21 @@ static void work_idle(struct following *following)
 		pthread_join(thread, NULL);
 }
 
+/* By hand: nobody would notice that it follows files which no engine writes any more. */
+static int look_for_log(const struct following *following)
+{
+	int rc;
+
+	if (!engine_log_name_gone(&following->name, following->options->wal))
+		return 0;
+	rc = sluice_diag_set(following->diag, ENOENT,
+			     "%s/super is not the file that is followed any more: the log was moved, "
+			     "removed or replaced",
+			     following->options->wal);
+	sluice_diag_hint(following->diag, "start it again on the log that the engine writes");
+	return rc;
+}
+
 static int run(struct following *following)
 {
 	uint64_t sleep_ns = SLEEP_MIN_NS;
@@ -262,6 +278,9 @@ static int run(struct following *following)
 			following->round_ns = now_ns;
 			look_at_ring(following);
 			choose_priority(following);
+			following->rc = look_for_log(following);
+			if (following->rc)
+				return following->rc;
 		}
 		tell(following, now_ns);
 		say_snapshot(following);
@@ -325,6 +344,8 @@ int engine_follow(const struct engine_options *options, struct sluice_diag *diag
 
 	if (!tie_to_parent(options->parent))
 		return 0;
+	if (!options->parent)
+		engine_log_name_take(&following.name, options->wal);
 	rc = open_follower(&following, diag);
 	if (rc) {
 		engine_log_hint(options, rc, diag);

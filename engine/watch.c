@@ -24,19 +24,40 @@
 #define COMM_BYTES 16
 
 /* Of the superblock's file; 0, or the errno. */
-static int look_for_log(const struct engine *engine, struct stat *ret_st)
+static int look_for(const char *dir, struct stat *ret_st)
 {
 	char path[4096 + 8];
-	if (snprintf(path, sizeof(path), "%s/super", engine->options.wal) >= (int)sizeof(path))
+
+	if (snprintf(path, sizeof(path), "%s/super", dir) >= (int)sizeof(path))
 		return ENAMETOOLONG;
 	return stat(path, ret_st) ? errno : 0;
+}
+
+void engine_log_name_take(struct engine_log_name *name, const char *dir)
+{
+	struct stat st;
+
+	*name = (struct engine_log_name){0, 0};
+	if (!look_for(dir, &st))
+		*name = (struct engine_log_name){st.st_dev, st.st_ino};
+}
+
+bool engine_log_name_gone(const struct engine_log_name *name, const char *dir)
+{
+	struct stat st;
+	int error;
+
+	if (!name->inode)
+		return false;
+	error = look_for(dir, &st);
+	return error ? error == ENOENT || error == ENOTDIR :
+		       st.st_dev != name->device || st.st_ino != name->inode;
 }
 
 bool engine_watch_open(struct engine *engine)
 {
 	struct engine_watch *watch = &engine->watch;
 	const uint32_t owner = engine->out.index;
-	struct stat st = {.st_ino = 0};
 
 	watch->stalled_counter = sluice_counter_open(&engine->rep, "stalled", SLUICE_COUNTER_GAUGE,
 						     owner);
@@ -48,10 +69,8 @@ bool engine_watch_open(struct engine *engine)
 		return false;
 	sluice_counter_set(watch->stalled_counter, 0);
 	sluice_counter_set(watch->gone_counter, 0);
-	if (engine->wal && !look_for_log(engine, &st)) {
-		watch->device = st.st_dev;
-		watch->inode = st.st_ino;
-	}
+	if (engine->wal)
+		engine_log_name_take(&watch->name, engine->options.wal);
 	return true;
 }
 
@@ -192,16 +211,12 @@ static void watch_speed(struct engine *engine, uint64_t now_ns)
 static void watch_place(struct engine *engine, uint64_t now_ns)
 {
 	struct engine_watch *watch = &engine->watch;
-	struct stat st;
 	bool gone;
-	int error;
 
-	if (!watch->inode || now_ns - watch->looked_ns < SECOND_NS)
+	if (now_ns - watch->looked_ns < SECOND_NS)
 		return;
 	watch->looked_ns = now_ns;
-	error = look_for_log(engine, &st);
-	gone = error ? error == ENOENT || error == ENOTDIR :
-		       st.st_dev != watch->device || st.st_ino != watch->inode;
+	gone = engine_log_name_gone(&watch->name, engine->options.wal);
 	if (gone == watch->gone)
 		return;
 	watch->gone = gone;

@@ -13,6 +13,14 @@
 
 struct engine;
 
+/* The log's superblock, by its name: whoever has the file open sees nothing of a move. */
+struct engine_log_name {
+	uint64_t device, inode; /* 0: unknown */
+};
+void engine_log_name_take(struct engine_log_name *name, const char *dir);
+/* The name leads to another file than when it was taken, or to none. */
+bool engine_log_name_gone(const struct engine_log_name *name, const char *dir);
+
 struct engine_watch {
 	uint64_t moved_ns; /* when something last became durable, or nothing was on its way */
 	bool stalled;
@@ -21,7 +29,7 @@ struct engine_watch {
 	uint64_t second_commits;
 	uint64_t warned_ns; /* 0: never */
 	uint64_t looked_ns; /* for the log's files */
-	uint64_t device, inode; /* of the file that was there at the start; 0: unknown */
+	struct engine_log_name name;
 	bool gone;
 	struct sluice_counter *stalled_counter, *slow_counter, *gone_counter;
 };

@@ -128,6 +128,26 @@ alone() {
 	stop_engine
 }
 
+# Its log moves away, and another comes in its place.
+moved() {
+	fresh_log
+	start_engine --follower off
+	ready
+	start_follower --name "$name"
+	check 'a log that is moved: follows' following
+	cp -r "$place/log" "$place/copy"
+	mv "$place/log" "$place/away"
+	mv "$place/copy" "$place/log"
+	check 'a log that is moved: ends the follower with 4' ends_with 4 "$follower_pid"
+	check 'a log that is moved: which says why' \
+		says "$place/follower" 'not the file that is followed'
+	check 'a log that is moved: the engine says so' says "$place/engine" 'log_gone=1'
+	rm -rf "$place/log"
+	mv "$place/away" "$place/log"
+	check 'a log that is moved: and when it is back' says "$place/engine" 'log_gone=0'
+	stop_engine
+}
+
 # The end of the process that started it is its own.
 with_its_parent() {
 	fresh_log
@@ -216,6 +236,7 @@ refuses_a_bad_start
 by_hand
 alone
 hurries_without_a_privilege
+moved
 with_its_parent
 finds_damage
 [ "$failures" -eq 0 ] || show "$place/follower"
