@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,47 @@ static void test_wal_journal__that_cannot_collect_says_so(void **state)
 	fault_run(fixture, blind, __func__);
 }
 
+static atomic_bool queued;
+
+static int64_t refuse_when_queued(const uint64_t *args)
+{
+	(void)args;
+	for (int i = 0; !atomic_load(&queued) && i < 20000; i++)
+		usleep(1000);
+	return -ENXIO;
+}
+
+/* The kernel refuses a write while the next one is queued already: that one is refused, too. */
+static int behind_a_refusal(struct wal_fixture *fixture)
+{
+	int64_t results[SLUICE_WAL_IN_FLIGHT_MAX];
+	struct wal_disk disk;
+
+	if (filter())
+		return FAULT_NO_FILTERS;
+	if (wal_disk_open(&disk, fixture))
+		return 1;
+	fault_always(SYS_io_uring_enter, SYS_FAULT_ASK, refuse_when_queued);
+	if (wal_disk_write(&disk, 0, 0, PAGE, 1, 7) || wal_disk_write(&disk, 0, PAGE, PAGE, 2, 7))
+		return 2;
+	atomic_store(&queued, true);
+	if (wal_disk_await(&disk, 2, results) || results[1] != -ENXIO || results[2] != -ENXIO)
+		return 3;
+	if (wal_disk_write(&disk, 0, 0, PAGE, 3, 7) != -ENXIO)
+		return 4;
+	sys_fault_set(NULL, 0);
+	wal_disk_close(&disk);
+	return 0;
+}
+
+static void test_wal_journal__a_write_behind_one_that_is_refused_is_refused(void **state)
+{
+	struct wal_fixture *fixture = *state;
+
+	skip_without_uring(fixture);
+	fault_run(fixture, behind_a_refusal, __func__);
+}
+
 static bool runs_on(uint32_t cpu)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -189,6 +231,7 @@ int main(void)
 		with_log(test_wal_journal__a_bell_that_does_not_ring_costs_only_time),
 		with_log(test_wal_journal__runs_where_it_is_put),
 		with_log(test_wal_journal__that_cannot_collect_says_so),
+		with_log(test_wal_journal__a_write_behind_one_that_is_refused_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("wal_journal", tests, NULL, NULL);
