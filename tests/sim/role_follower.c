@@ -159,7 +159,9 @@ bool sim_can_lose_snapshot(uint32_t file)
 /*
  * What is named by a living engine is whole at that moment. Later the older one's file is written
  * over; and a superblock of an engine that was killed may come when the follower, who knows of its
- * death, has written over what it names. One way to start must be left in any case.
+ * death, has written over what it names. So it may with a start's superblock if the one before has
+ * rotted since the engine read it: the follower does not know that it named anything. One way to
+ * start must be left in any case.
  */
 void sim_check_snapshots(const struct sluice_wal_super *super, bool by_living)
 {
@@ -177,8 +179,8 @@ void sim_check_snapshots(const struct sluice_wal_super *super, bool by_living)
 		return;
 	sim_trace("it names snapshot %llu, of the blocks below %llu", newest->sequence,
 		  newest->place.block_seq, 0, 0);
-	is_new = !before || !sluice_snapshot_newest(before) ||
-		 sluice_snapshot_newest(before)->sequence != newest->sequence;
+	is_new = before && (!sluice_snapshot_newest(before) ||
+			    sluice_snapshot_newest(before)->sequence != newest->sequence);
 	sim_points_off();
 	good = is_good(super, newest, &diag);
 	if (good)
