@@ -204,7 +204,8 @@ size_limit() { # LABEL OPTION...
 	goes_on "$label" "$@"
 }
 
-# answered NAME LEAST RULE: the whole run while io_uring_enter fails as the rule of strace says
+# answered NAME LEAST RULE: the whole run while io_uring_enter fails as the rule of strace says;
+# slowly, so that there are enough calls however slow the disk is
 answered() {
 	fresh
 	rm -f "$place/seen"
@@ -212,7 +213,7 @@ answered() {
 	start_engine --once --wal-io io_uring
 	under=''
 	start_consumer "$place/seen"
-	start_producer --generate --seed 5 --count "$count" --wait-timeout 120s
+	start_producer --generate --seed 5 --count "$count" --rate 2k --wait-timeout 120s
 	check "io_uring_enter: $1: ends with 0" ends_with 0 "$engine_pid" 60
 	settle
 	check "io_uring_enter: $1: it was" [ "$(grep -c INJECTED "$place/strace")" -ge "$2" ]

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -57,6 +58,7 @@ static int drop(void **state)
 	(void)state;
 	engine_instance_retire(&engine);
 	engine_instance_close(&engine);
+	free(engine.sends);
 	sluice_wal_close(engine.wal, false, NULL);
 	wal_world_remove(&world);
 	return 0;
